@@ -46,6 +46,11 @@ def problems(text: str) -> list[str]:
         ("[console]\nspeed_bps = 115201", "console.speed_bps = 115201 is not"),
         ('[delivery.catch_all]\n"b.example" = "anna"', "delivery.catch_all names b.example"),
         ('[delivery.catch_all]\n"a.example" = "anna"', ""),
+        ('[delivery]\nseparate_domains = ["b.example"]', "delivery.separate_domains names b.example, which is not"),
+        (
+            '[delivery]\nseparate_domains = ["a.example"]',
+            "delivery.separate_domains names a.example, but in the main domain",
+        ),
         ('[smtp]\nlisten = ["192.0.2.1:25", "192.0.2.2:25"]', ""),
         (
             '[smtp]\nlisten = ["192.0.2.1:25", "192.0.2.1:25"]',
@@ -147,6 +152,16 @@ def test_what_contradicts_itself_is_one_sentence(text: str, begins: str) -> None
             CALM + '[relay]\nnetworks = ["192.168.0.0/24"]\n'
             'provider_networks = ["192.168.0.9/32", "192.168.1.0/24", "::1/128"]\n',
             ["relay.networks 192.168.0.0/24 and relay.provider_networks 192.168.0.9/32 overlap"],
+        ),
+        (
+            CALM.replace('"a.example"]', '"a.example", "b.example"]')
+            + '[delivery]\nseparate_domains = ["b.example"]\n',
+            ["delivery.separate_domains names b.example: mail for accounts' names in it is refused"],
+        ),
+        (
+            CALM.replace('"a.example"]', '"a.example", "b.example"]')
+            + '[delivery]\nseparate_domains = ["b.example"]\ncatch_all = {"b.example" = "anna"}\n',
+            [],
         ),
         (CALM + "[budget]\nminutes_per_call = 1\n", []),
         (CALM + "[budget]\nminutes_per_call = 0.9\n", ["budget.minutes_per_call = 0.9"]),

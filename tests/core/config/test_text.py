@@ -307,6 +307,10 @@ def file_with(field: Field) -> str:
         return "".join(line if text.startswith(field.name) else text for text in BASE.splitlines(keepends=True))
     if section == "station":
         return BASE + line
+    if field.key == "delivery.separate_domains":
+        return (
+            BASE.replace('["clinic.example"]', f'["clinic.example", "{SAMPLES["domain"]}"]') + f"[delivery]\n{line}"
+        )
     if section in {"outbound.route", "schedule.entry"}:
         more += 'domains = ["a.example"]\n' if section == "outbound.route" and field.name != "domains" else ""
         more += 'at = ["01:00"]\n' if section == "schedule.entry" and field.name == "every_min" else ""

@@ -55,7 +55,10 @@ def directory(accounts: list[Account] = ACCOUNTS, aliases: list[Alias] = ALIASES
         ("info@second.example", Local(("anna",))),
         ("info+x@second.example", Local(("anna",))),
         ("info@clinic.example", Unknown()),
-        ("anna@second.example", Unknown()),
+        ("anna@second.example", Local(("anna",))),
+        ("ANNA+shop@Second.example", Local(("anna",))),
+        ("o.hara@third.example", Local(("o.hara",))),
+        ("nobody@second.example", Unknown()),
         ("günther@clinic.example", Local(("anna",))),
         ("gu\u0308nther@clinic.example", Local(("anna",))),
         ("GÜNTHER@clinic.example", Local(("anna",))),
@@ -227,14 +230,63 @@ def test_dots_where_the_grammar_has_none_reach_whom_they_belong_to(local: str) -
     assert made.resolve("all@clinic.example") == Local((), (f'"{local}"@world.example',))
 
 
+def test_a_name_is_an_address_in_every_domain_unless_somebody_else_has_that_address() -> None:
+    there = directory(
+        [Account("anna"), Account("ben", ("anna@second.example",)), Account("abuse")],
+        [Alias("ben@third.example", ("anna",))],
+    )
+    assert there.resolve("anna@second.example") == Local(("ben",))
+    assert there.resolve("anna@third.example") == there.resolve("ben@third.example") == Local(("anna",))
+    assert there.resolve("abuse@third.example") == Local(("abuse",))
+    assert there.addresses_of(there.accounts["anna"]) == ("anna@clinic.example", "anna@third.example")
+    assert there.addresses_of(there.accounts["ben"]) == (
+        "ben@clinic.example",
+        "ben@second.example",
+        "anna@second.example",
+    )
+    assert there.owns("anna", "anna@third.example") and not there.owns("anna", "anna@second.example")
+    assert [
+        there.account_of(login) for login in ("ANNA@third.example", "anna@fourth.example", "@third.example")
+    ] == [
+        there.accounts["anna"],
+        None,
+        None,
+    ]
+    assert there.taken_by("anna@third.example") is None  # an alias may have it
+
+
+def test_a_separate_domain_has_only_the_addresses_added_for_it() -> None:
+    separate = ("second.example", "third.example")
+    there = directory(separate_domains=separate)
+    assert there.resolve("anna@second.example") == there.resolve("anna@third.example") == Unknown()
+    assert there.resolve("info@second.example") == there.resolve("sales@second.example") == Local(("anna",))
+    assert there.resolve("postmaster@third.example") == Local(("anna",))
+    assert there.account_of("anna@third.example") is None
+    assert there.addresses_of(ACCOUNTS[1]) == ("ben@clinic.example",)
+    assert there.domains_without_addresses() == ("third.example",)
+    assert (
+        directory(separate_domains=separate, catch_all={"third.example": "ben"}).domains_without_addresses() == ()
+    )
+    assert directory([Account("anna")], [], separate_domains=separate).domains_without_addresses() == separate
+    assert directory([Account("anna")], []).domains_without_addresses() == ()
+
+
 def test_the_directory_of_a_configuration() -> None:
     config = parse_config(
-        '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\npostmaster = "ben"\n'
-        '[delivery]\nplus_separator = "-"\ncatch_all = {"clinic.example" = "anna"}\n'
+        '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example", "b.example"]\n'
+        'postmaster = "ben"\n[delivery]\nplus_separator = "-"\ncatch_all = {"clinic.example" = "anna"}\n'
+        'separate_domains = ["b.example"]\n'
     )
     accounts = {account.name: account for account in ACCOUNTS}
     assert Directory.from_config(config, accounts, {}) == Directory(
-        accounts, {}, ("clinic.example",), {"clinic.example": "anna"}, "ben", "-", "mail.clinic.example"
+        accounts,
+        {},
+        ("clinic.example", "b.example"),
+        {"clinic.example": "anna"},
+        "ben",
+        "-",
+        "mail.clinic.example",
+        ("b.example",),
     )
 
 

@@ -35,9 +35,12 @@ def test_lines(tmp_path: Path) -> None:
         f"ben:{{SCRAM-SHA-256}}2,a,b,c:{ids}::{mail}/ben::{at}:{mail}/ben{quota}5000 {size}=5000B",
         f"carl:{{SCRAM-SHA-256}}3,a,b,c:{ids}::{mail}/carl::{at}:{mail}/carl",
         "anna@clinic.example:{SCRAM-SHA-256}1,a,b,c::::::user=anna",
+        "anna@second.example:{SCRAM-SHA-256}1,a,b,c::::::user=anna",
         "info@second.example:{SCRAM-SHA-256}1,a,b,c::::::user=anna",
         "ben@clinic.example:{SCRAM-SHA-256}2,a,b,c::::::user=ben",
+        "ben@second.example:{SCRAM-SHA-256}2,a,b,c::::::user=ben",
         "carl@clinic.example:{SCRAM-SHA-256}3,a,b,c::::::user=carl",
+        "carl@second.example:{SCRAM-SHA-256}3,a,b,c::::::user=carl",
     ]
     assert stat.S_IMODE((tmp_path / "users").stat().st_mode) == 0o640
     assert [path.name for path in tmp_path.iterdir()] == ["users"]

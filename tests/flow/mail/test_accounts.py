@@ -188,6 +188,8 @@ async def test_edit(service: AccountService, card: Card) -> None:
     assert service.quota_of("anna") == 1000
     with pytest.raises(AccountError, match="belongs to the account's name"):
         await service.edit("anna", remove_addresses=["anna"])
+    with pytest.raises(AccountError, match=r"anna@second\.example belongs to the account's name"):
+        await service.edit("anna", remove_addresses=["anna@second.example"])
     with pytest.raises(AccountError, match=r"does not have the address x@clinic\.example"):
         await service.edit("anna", remove_addresses=["x"])
     with pytest.raises(NotFoundError, match=r"no account 'ben'\. Accounts: anna\."):
@@ -200,6 +202,7 @@ async def test_an_address_is_kept_once_and_the_one_by_the_name_not_at_all(servic
     edited = await service.edit("anna", add_addresses=["anna@clinic.example", "info", "hi"])
     assert service.directory.addresses_of(edited) == (
         "anna@clinic.example",
+        "anna@second.example",
         "info@clinic.example",
         "hi@clinic.example",
     )
@@ -403,7 +406,7 @@ async def test_methods(service: AccountService, card: Card) -> None:
     view = {
         "name": "anna",
         "full_name": "",
-        "addresses": ["anna@clinic.example"],
+        "addresses": ["anna@clinic.example", "anna@second.example"],
         "enabled": True,
         "quota_bytes": 70_000,
         "messages": 0,

@@ -52,6 +52,11 @@ def faults(config: Config) -> Iterator[str]:
     for domain in config.delivery.catch_all:
         if domain not in config.station.domains:
             yield f"delivery.catch_all names {domain}, which is not among station.domains."
+    for domain in config.delivery.separate_domains:
+        if domain not in config.station.domains:
+            yield f"delivery.separate_domains names {domain}, which is not among station.domains."
+        elif domain == config.station.domains[0]:
+            yield f"delivery.separate_domains names {domain}, but in the main domain all accounts have addresses."
 
 
 def _twice(key: str, items: tuple[str, ...]) -> Iterator[str]:
@@ -250,6 +255,12 @@ def _warnings(config: Config) -> Iterator[str]:
         yield (
             "smtp.listen is empty: no mail can arrive from the provider or the LAN unless systemd passes sockets."
         )
+    for domain in config.delivery.separate_domains:
+        if domain not in config.delivery.catch_all:
+            yield (
+                f"delivery.separate_domains names {domain}: mail for accounts' names in it is refused. Only the "
+                "addresses and aliases added for it receive mail; `dialpost doctor` tells if there are none."
+            )
     yield from _overlaps(config)
     yield from lan_warnings(config)
     for text in config.relay.networks:

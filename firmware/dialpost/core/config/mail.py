@@ -212,6 +212,14 @@ class DeliveryConfig:
             )
         },
     )
+    separate_domains: tuple[str, ...] = setting(
+        (),
+        "Domains in which only the addresses and aliases added for them receive mail. In every other domain of the "
+        "station, NAME@DOMAIN is an address of the account NAME.",
+        kind="domain",
+        maximum=100,
+        example='["shop.example"]',
+    )
     plus_separator: str = setting(
         "+",
         "Separates a user's name from a suffix of the user's choice (anna+shop@...). Empty: off.",

@@ -90,6 +90,10 @@ class Directory:
     `domains` are normalised, the first is the main one. `postmaster` is the account of the configuration, "" for
     the first account. `catch_all` maps a domain to an account's name. `hostname`, the station's own name, is no
     mail domain, but its postmaster is ours.
+
+    An account's name is its address in every domain but `separate_domains`, unless that very address is an alias,
+    or another account's: a second domain that nobody set up addresses for must not bounce all its mail
+    (decision 46).
     """
 
     accounts: Mapping[str, Account]
@@ -99,6 +103,7 @@ class Directory:
     postmaster: str = ""
     plus_separator: str = "+"
     hostname: str = ""
+    separate_domains: tuple[str, ...] = ()
 
     @classmethod
     def from_config(
@@ -114,12 +119,13 @@ class Directory:
             station.postmaster,
             delivery.plus_separator,
             station.hostname,
+            delivery.separate_domains,
         )
 
     def __post_init__(self) -> None:
         own: dict[str, str] = {}
         for account in self.accounts.values():
-            for address in self.addresses_of(account):
+            for address in (f"{account.name}@{self.domains[0]}", *account.addresses):
                 own[folded(address)] = account.name
         object.__setattr__(self, "_own", own)
 
@@ -165,13 +171,20 @@ class Directory:
         return "an alias" if folded(address) in self.aliases else None
 
     def addresses_of(self, account: Account) -> tuple[str, ...]:
-        """All the account's own addresses, the one by its name first."""
-        return (f"{account.name}@{self.domains[0]}", *account.addresses)
+        """All the account's own addresses: those by its name first, of these the one in the main domain."""
+        by_name = (f"{account.name}@{domain}" for domain in self.domains)
+        own = (address for address in by_name if self._own_or_by_name(address) == account.name)
+        return tuple(dict.fromkeys((*own, *account.addresses)))
 
     def account_of(self, login: str) -> Account | None:
         """The account of that name, or with that address."""
         wanted = folded(login.strip())
-        return self.accounts.get(wanted) or self.accounts.get(self._own.get(wanted, ""))
+        return self.accounts.get(wanted) or self.accounts.get(self._own_or_by_name(wanted) or "")
+
+    def domains_without_addresses(self) -> tuple[str, ...]:
+        """The separate domains in which nobody but postmaster has an address: all other mail for them bounces."""
+        used = {address.rpartition("@")[2] for address in (*self._own, *self.aliases)}
+        return tuple(one for one in self.separate_domains if one not in used and one not in self.catch_all)
 
     def uses_in_configuration(self, name: str) -> list[str]:
         """The keys of the configuration file that name this account."""
@@ -226,12 +239,20 @@ class Directory:
             return self._expand(mailbox, seen)
         return [], [str(mailbox)]
 
+    def _own_or_by_name(self, address: str) -> str | None:
+        """Whose a folded address is, without aliases: one that was added, or an account's name in a domain."""
+        if address in self._own:
+            return self._own[address]
+        name, _, domain = address.rpartition("@")
+        holds = name in self.accounts and domain in self.domains and domain not in self.separate_domains
+        return name if holds and address not in self.aliases else None
+
     def _lookup(self, mailbox: Mailbox) -> str | Alias | None:
         """Exact, then without the +suffix, then postmaster and its kind, then the catch-all."""
         for local in self._forms(mailbox.local):
             address = f"{local}@{mailbox.domain}"
-            if address in self._own:
-                return self._own[address]
+            if (name := self._own_or_by_name(address)) is not None:
+                return name
             if address in self.aliases:
                 return self.aliases[address]
         if self._bare(mailbox.local) in _TO_POSTMASTER:
@@ -242,7 +263,7 @@ class Directory:
 
     def _only_catch_all(self, mailbox: Mailbox) -> bool:
         known = [f"{local}@{mailbox.domain}" for local in self._forms(mailbox.local)]
-        is_known = any(address in self._own or address in self.aliases for address in known)
+        is_known = any(self._own_or_by_name(one) is not None or one in self.aliases for one in known)
         return not is_known and self._bare(mailbox.local) not in _TO_POSTMASTER
 
     def _forms(self, local: str) -> Sequence[str]:

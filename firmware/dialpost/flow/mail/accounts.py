@@ -153,10 +153,9 @@ class AccountService:
 
         def changed(account: Account) -> Account:
             gone = {self._rules.own(address) for address in remove_addresses}
-            if self.own_address(account.name) in gone:
-                raise AccountError(
-                    f"{self.own_address(account.name)} belongs to the account's name and can't be removed."
-                )
+            for address in self.directory.addresses_of(account):
+                if address in gone and address not in account.addresses:
+                    raise AccountError(f"{address} belongs to the account's name and can't be removed.")
             missing = sorted(gone - set(account.addresses))
             if missing:
                 raise AccountError(f"{account.name} does not have the address {', '.join(missing)}.")

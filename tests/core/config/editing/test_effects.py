@@ -24,6 +24,7 @@ def changed(*changes: tuple[str, str]) -> tuple[Config, Config]:
         ("smtp.listen", "127.0.0.1:25", "smtp.listen: the station is no longer reachable at [::]:25."),
         ("smtp.listen", "[::]:25, [::]:2525", ""),
         ("station.domains", "clinic.example", "mail for ward.example is no longer accepted"),
+        ("delivery.separate_domains", "ward.example", "accounts' names are no longer addresses in ward.example"),
         ("station.data_dir", "/srv/mail", "stay behind in /var/lib/dialpost"),
         ("lan.fallback_address", "192.168.9.1/24", "lan.fallback_address: connections over the LAN end"),
         ("lan.services", "imaps", "lan.services: the LAN can no longer read mail by pop3s or imap."),

@@ -57,6 +57,15 @@ def test_it_names_what_is_needed() -> None:
         assert words in text, words
 
 
+def test_it_names_further_domains_and_who_has_an_address_there() -> None:
+    station = replace(CONFIG.station, domains=(*CONFIG.station.domains, "b.example", "c.example"))
+    delivery = replace(CONFIG.delivery, separate_domains=("c.example",))
+    text = page(replace(CONFIG, station=station, delivery=delivery))
+    assert "\nAlso for          b.example, the same names\n" in text
+    assert "\nAlso for          c.example, only addresses added for it\n" in text
+    assert "Also for" not in page()
+
+
 def test_it_has_no_secrets_and_is_narrow() -> None:
     text = page()
     assert not [secret for secret in SECRETS if secret in text]

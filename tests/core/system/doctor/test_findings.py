@@ -197,6 +197,12 @@ def directory(
             [(OK, ""), (WARNING, "the alias all@clinic.example goes to gone")],
         ),
         (directory(Account("anna")), {"ben": 1}, "", [(OK, ""), (WARNING, "mail of a deleted account")]),
+        (
+            Directory({"anna": Account("anna")}, {}, (DOMAIN, "b.example"), separate_domains=("b.example",)),
+            {},
+            "",
+            [(OK, ""), (WARNING, "nobody has an address in b.example: its mail is refused")],
+        ),
     ],
 )
 def test_accounts(

@@ -40,6 +40,9 @@ def _cut_off(old: Config, new: Config, keys: tuple[str, ...], call_is_up: bool) 
         for domain in old.station.domains:
             if domain not in new.station.domains:
                 yield f"station.domains: mail for {domain} is no longer accepted for this station's users."
+    for domain in new.delivery.separate_domains:
+        if domain not in old.delivery.separate_domains:
+            yield f"delivery.separate_domains: accounts' names are no longer addresses in {domain}."
     if address := [key for key in keys if key in _LAN_ADDRESS]:
         yield f"{_list(address)}: connections over the LAN end, and the station may have a new address."
     if closed := [service.value for service in old.lan.services if service not in new.lan.services]:

@@ -79,6 +79,9 @@ def _programs(config: Config, users: Sequence[str], doors: Sequence[Door]) -> st
         rows.append(("Outgoing, or", f"port {ports[Listener.SUBMISSIONS]}, SSL/TLS, with a password"))
     rows += [(f"Incoming ({one.value})", f"port {one.port}, {_tls(one.value)}") for one in config.lan.services]
     rows += [("User", f"{name}    {name}@{domain}") for name in users]
+    for other in config.station.domains[1:]:
+        separate = other in config.delivery.separate_domains
+        rows.append(("Also for", f"{other}, {'only addresses added for it' if separate else 'the same names'}"))
     rows.append(("Password", "each user's own"))
     rows.append(("Certificate", "self-signed: the mail program asks once whether to trust it"))
     return "For mail programs\n-----------------\n" + _table(rows)

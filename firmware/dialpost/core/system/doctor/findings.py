@@ -182,6 +182,13 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
                 f"delivery.catch_all of {domain} names {name}, which is not an account",
                 f"Create it (dialpost account add {name}) or change delivery.catch_all.",
             )
+    for domain in directory.domains_without_addresses():
+        yield warning(
+            subject,
+            f"nobody has an address in {domain}: its mail is refused, except for postmaster",
+            f"Add one (dialpost account edit NAME --add-address NAME@{domain}), or take {domain} out of "
+            "delivery.separate_domains: then each account's name is an address in it.",
+        )
     for alias, target in sorted(directory.dead_targets()):
         yield warning(
             subject, f"the alias {alias} goes to {target}, which is nobody's", f"dialpost alias add {alias} TARGET"
