@@ -32,7 +32,8 @@ _KINDS = {
 _SAME_HERE = ("_Is_Eq", "_Eq_Is", "_IsNot_NotEq", "_NotEq_IsNot")
 """Identity for equality and back: no difference for enums and classes, and for small numbers by CPython's leave."""
 _BINARY_NODES = frozenset({"arith_expr", "term", "power", "expr", "and_expr", "xor_expr", "shift_expr"})
-_BINARY = frozenset({"+", "-", "*", "/", "//", "%", "**", ">>", "<<", "|", "&", "^"})
+_LOOKED_AT_BY_NONE = frozenset({"name", "string", "newline"})
+"""Most of a tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +50,16 @@ class Mutant:
     def source(self) -> str:
         """The whole module, mutated."""
         operator = plugins.get_operator(self.operator)()
-        mutated: str | None = mutate_code(self.path.read_text(), operator, self.occurrence)
-        assert mutated is not None, self
+        original = self.path.read_text()
+        mutated: str | None = mutate_code(original, operator, self.occurrence)
+        assert mutated is not None and self._is_there(original.splitlines(), mutated.splitlines()), self
         return mutated
+
+    def _is_there(self, was: list[str], now: list[str]) -> bool:
+        """Whether only the statement changed: the tests of another line would say nothing."""
+        first = max(0, self.line - 3)  # a decorator goes with the empty lines before it
+        after = len(was) - self.last_line
+        return was[:first] == now[:first] and was[self.last_line :] == now[len(now) - after :]
 
     def is_python(self) -> bool:
         """Whether it can be parsed: every test notices one that does not, and that says nothing of the tests."""
@@ -91,7 +99,7 @@ def sites_of(path: Path) -> list[list[Mutant]]:
     source = path.read_text()
     tree = ast.parse(source)
     idle, statements = [*_idle_spans(tree), *_excused_spans(tree, source)], _statements(tree)
-    nodes = [node for node in ast_nodes(parso.parse(source)) if _can_be_mutated(node)]
+    nodes = [node for node in ast_nodes(parso.parse(source)) if getattr(node, "type", "") not in _LOOKED_AT_BY_NONE]
     found: dict[tuple[Position, Position], list[Mutant]] = defaultdict(list)
     for name in plugins.operator_names():
         operator_class = plugins.get_operator(name)
@@ -102,21 +110,18 @@ def sites_of(path: Path) -> list[list[Mutant]]:
         of_kind = nodes if kinds is None else [node for node in nodes if node.type in kinds]
         positions = ((node, *place) for node in of_kind for place in operator.mutation_positions(node))
         for occurrence, (node, start, end) in enumerate(positions):
-            if any(first <= start and end <= last for first, last in idle):
-                continue
+            if _is_star(node) or any(first <= start and end <= last for first, last in idle):
+                continue  # counted all the same: an occurrence is a number among all positions
             where = ".".join(filter(None, (path.stem, ASTQuery(node).get_definition_name())))
             line, last_line = statements.get(start[0], (start[0], start[0]))
             found[start, end].append(Mutant(path, line, last_line, where, name, occurrence))
     return [found[place] for place in sorted(found)]
 
 
-def _can_be_mutated(node: object) -> bool:
-    """Leaves no operator looks at are most of a tree. The stars of parameters and arguments multiply nothing."""
-    kind = getattr(node, "type", "")
-    if kind == "operator":
-        parent = getattr(node, "parent", None)
-        return getattr(node, "value", "") in _BINARY and getattr(parent, "type", "") in _BINARY_NODES
-    return kind not in {"name", "string", "newline"}
+def _is_star(node: object) -> bool:
+    """The stars of parameters and arguments multiply nothing."""
+    parent = getattr(node, "parent", None)
+    return getattr(node, "type", "") == "operator" and getattr(parent, "type", "") not in _BINARY_NODES
 
 
 def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
