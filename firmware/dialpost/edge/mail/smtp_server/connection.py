@@ -36,6 +36,7 @@ from dialpost.edge.mail.smtp_server.lines import (
     wire_reply,
 )
 from dialpost.edge.mail.smtp_server.promises import Promises, all_acknowledged, is_reset
+from dialpost.edge.mail.smtp_server.unsearched import NO_HANDLER, Unsearched
 
 _log = logging.getLogger("dialpost.smtp")
 
@@ -58,12 +59,12 @@ class Running:
     is_closing: bool = False
 
 
-class Connection(SMTP):
-    """The wire of one client. It has no handler: the commands are `session`'s own, so no hook is ever called."""
+class Connection(Unsearched, SMTP):
+    """The wire of one client. The commands are `session`'s own, so no hook of a handler is ever called."""
 
     def __init__(self, hostname: str, timeout_s: float, running: Running, loop: asyncio.AbstractEventLoop) -> None:
         # Without a name aiosmtpd would ask DNS for one, blocking.
-        super().__init__(None, hostname=hostname, timeout=timeout_s, loop=loop)
+        super().__init__(NO_HANDLER, hostname=hostname, timeout=timeout_s, loop=loop)
         self.running = running
         self.address = self.interface = ""
         self.peer = Peer("", Listener.MX)
