@@ -70,7 +70,10 @@ class LineEnds:
             data = b"\r" + data
         whole = data.rstrip(b"\r")
         self._has_cr = len(whole) < len(data)
-        if b"\r" in whole:
+        plain = whole.replace(_LINE_END, b"\n")  # most content has no other CRs, and this is ten times as fast
+        if b"\r" not in plain:
+            whole = plain
+        else:
             whole = _ENDING_CRS.sub(b"\n", whole)
             if self._at_line_start:
                 whole = whole.lstrip(b"\r")
