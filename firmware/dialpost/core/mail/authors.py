@@ -28,6 +28,8 @@ _BARE = re.compile(
 _WORDS = re.compile(rb"""[^<>,;:()"\\\x00-\x1f]{1,400}""")
 _IN_BRACKETS = re.compile(rb"""<[^\s<>,;:()"\\@]{1,64}@[^\s<>,;:()"\\@]{1,255}>""")
 """No part of these may match in two ways: a message may have thousands of such lines, and everybody waits."""
+_LEXEMES = re.compile(r'\\.?|["()]|[^\\"()]+', re.DOTALL)
+"""A quoted pair, one of the characters that mean something here, or the text up to the next of these."""
 _UNREADABLE = "?"
 _SHOWN = 100
 
@@ -67,23 +69,21 @@ def repaired(value: bytes, domains: Sequence[str]) -> bytes:
 
 def _bare(text: str) -> str:
     """Without comments (RFC 5322 §3.2.2) and quoted names; a quoted local part stays."""
-    out, quoted, depth, position = [], "", 0, 0
-    while position < len(text):
-        sign = text[position]
-        pair = text[position : position + (2 if sign == "\\" else 1)]
-        position += len(pair)
+    out, quoted, depth = [], "", 0
+    for found in _LEXEMES.finditer(text):
+        piece = found[0]
         if quoted:
-            quoted += pair
-            if sign == '"':
-                out.append(quoted if text[position : position + 1] == "@" else " ")
+            quoted += piece
+            if piece == '"':
+                out.append(quoted if text[found.end() : found.end() + 1] == "@" else " ")
                 quoted = ""
-        elif sign in "()":
-            depth = max(0, depth + (1 if sign == "(" else -1))
+        elif piece in {"(", ")"}:
+            depth = max(0, depth + (1 if piece == "(" else -1))
             out.append(" ")
-        elif not depth and sign == '"':
-            quoted = pair
+        elif not depth and piece == '"':
+            quoted = piece
         elif not depth:
-            out.append(pair)
+            out.append(piece)
     return "".join(out)
 
 

@@ -167,5 +167,13 @@ def test_the_body_is_looked_at_only_so_far() -> None:
     assert header.facts().subject != "Łódź"
 
 
+def test_the_header_is_not_read_again_for_a_body_that_cannot_matter() -> None:
+    header = HeaderScan(HOST)
+    header.line(b"Subject: figures")
+    before = header.facts()
+    header.body(b"charset=windows-1250")
+    assert header.facts() is before
+
+
 def test_a_fold_belongs_to_the_field_before_it() -> None:
     assert fields_of(b"A: b\nC: d\n e\n\n") == [(b"a", b" b"), (b"c", b" d e")]

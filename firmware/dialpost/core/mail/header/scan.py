@@ -82,8 +82,9 @@ class HeaderScan:
         """The body's beginning."""
         missing = _BODY_LOOK_BYTES - len(self._body)
         if missing > 0:
-            self._facts = None
             self._body += text[:missing]
+            if not self._named.get(b"subject", b"").isascii():  # only such text is read by the body's character set
+                self._facts = None
 
     def facts(self) -> HeaderFacts:
         """What the lines so far tell. It is asked for several times, and read once."""
