@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import idna
 
@@ -69,6 +70,11 @@ def parse_mailbox(text: str) -> Mailbox:
     `mie.@x`: some providers gave out such addresses) make it a quoted local part, which means the same and is legal
     wherever it goes (§4.1.2). Raises: AddressError.
     """
+    return _mailbox(text)
+
+
+@lru_cache(128)  # the same few addresses are read many times for each message
+def _mailbox(text: str) -> Mailbox:
     address = text
     if address.startswith("@"):
         _, colon, address = address.partition(":")

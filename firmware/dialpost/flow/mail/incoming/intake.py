@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Protocol
 
 from dialpost.core.config.model import Config, LinkKind
@@ -46,8 +47,8 @@ NO_ACCOUNT = Reply(550, ("Your account is disabled: ask the operator of this sta
 NOT_YOURS = Reply(553, ("That sender address does not belong to your account",), "5.7.1")
 
 _HOUR_S = 3600
-
-
+_PEERS_KNOWN = 256
+"""The number of peers whose side is remembered: it is asked for with every command and every piece of content."""
 _ROOM_AT_ONCE = 8
 """The number of idle connections to close if the process runs out of descriptors."""
 
@@ -94,7 +95,9 @@ class Intake:
         self._config, self._accounts, self._spool = config, accounts, spool
         self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
         self._activity = activity
-        self._sides = Sides.from_config(config)
+        self._sides = sides = Sides.from_config(config)
+        self._origin_of = lru_cache(_PEERS_KNOWN)(sides.of)
+        self._is_provider = lru_cache(_PEERS_KNOWN)(sides.is_provider)
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._refusals = RefusalPace(monotonic)
         smtp = config.smtp
@@ -240,11 +243,11 @@ class Intake:
         """From which side this peer sends."""
         if peer.account is not None:
             return Origin.SUBMITTED
-        return self._sides.of(peer.address, peer.interface)
+        return self._origin_of(peer.address, peer.interface)
 
     def is_over_the_line(self, peer: Peer) -> bool:
         """Whether a call waits for this peer. A user who submits mail from outside does not prolong it."""
-        return peer.listener is Listener.MX and self._sides.is_provider(peer.address, peer.interface)
+        return peer.listener is Listener.MX and self._is_provider(peer.address, peer.interface)
 
     def _pool(self, peer: Peer) -> Pool:
         if peer.account is not None:
