@@ -7,9 +7,10 @@ import json
 import selectors
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TypeVarTuple
 
 from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
@@ -23,15 +24,18 @@ from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never waits: the time a wait would have taken is added to the clock."""
+    """Waits for threads only: the time any other wait would have taken is added to the clock."""
 
     now_s = 0.0
+    at_work = 0
+    """Calls that executors have not finished. Virtual time stands still for them: it can't measure a thread."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(None if self.at_work and timeout != 0 else 0)
         if not ready:
             assert timeout is not None, "nothing is planned and nothing can happen: the test would hang"
             self.now_s += timeout
@@ -47,6 +51,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self.jumping.now_s
+
+    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """As asyncio's, with the time standing still until the result is here."""
+        self.jumping.at_work += 1
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(self._finished)
+        return future
+
+    def _finished(self, future: asyncio.Future[Any]) -> None:
+        self.jumping.at_work -= 1
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """asyncio's own waits for a real thread, which knows no virtual time."""
