@@ -38,7 +38,7 @@ def about_span(seconds: float) -> str:
     if seconds < 57.5:
         return f"{max(5, 5 * round(seconds / 5))} s"
     if seconds < 59.5 * _MINUTE_S:
-        return f"{max(1, round(seconds / _MINUTE_S))} min"
+        return f"{round(seconds / _MINUTE_S)} min"
     hours, minutes = divmod(round(seconds / _MINUTE_S), 60)
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 

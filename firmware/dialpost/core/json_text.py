@@ -57,7 +57,7 @@ def render_json(value: object) -> str:
 
 def _object(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
     found = dict(pairs)
-    if len(found) < len(pairs):
+    if len(found) != len(pairs):
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise ValueError(f"the key {one_line(twice, 40)!r} appears twice in an object")
     return found

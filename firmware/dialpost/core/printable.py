@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 
 LONGEST_VALUE = 300
 """Characters of one foreign value (a reply, a subject, an address) within a sentence or a line of the log."""
+LONGEST_SHOWN = 80
+"""Characters of a value from a file in the fault that says what is wrong with it."""
 LONGEST_LINE = 2000
 """Characters of one line on a terminal."""
 
@@ -49,8 +51,12 @@ def printable(text: str) -> str:
 
 def one_line(text: object, longest: int = LONGEST_VALUE) -> str:
     """A foreign value as it may stand in a sentence: harmless, and cut where it is long."""
-    found = printable(str(text))
-    return found if len(found) <= longest else f"{found[: longest - 1]}…"
+    return shortened(printable(str(text)), longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, cut where it has more than `longest` characters."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def lines(text: str) -> str:

@@ -68,6 +68,10 @@ def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data: bytes) -> Non
     ("data", "expected"),
     [
         (b"\x1b[200~echo \xc3\xa9\r\x1b[201~x", [*"echo é", Key.ENTER, "x"]),
+        (b"\x9flost\x9cx", ["x"]),
+        (b"\xc2\x9flost\x1b\\x", ["x"]),
+        (b"\xa0x", ["x"]),
+        (b"\xc2\xa0x", ["x"]),
         (b"\x1b[A\x9bB\xc2\x9bC\x1bOD", [Key.UP, Key.DOWN, Key.RIGHT, Key.LEFT]),
         (b"\x1b\x1b[A", [Key.UP]),
         (b"\x1b]0;lost\rx", [Key.ENTER, "x"]),

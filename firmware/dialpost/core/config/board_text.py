@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dialpost.core.config.fields import Field, fields_of
 from dialpost.core.config.values import check_value
 from dialpost.core.errors import ConfigError
+from dialpost.core.printable import LONGEST_SHOWN, shortened
 from dialpost.core.toml_text import parse_toml
 
 TOP = ""
@@ -49,8 +50,7 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 def shown(value: object) -> str:
     """A value for a fault's sentence, shortened where it is long."""
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return shortened(json.dumps(value, ensure_ascii=False, default=str), LONGEST_SHOWN)
 
 
 def _table(cls: type, prefix: str, given: Mapping[str, object], sections: list[str], problems: list[str]) -> object:

@@ -17,6 +17,7 @@ from dialpost.core.config.model import Config
 from dialpost.core.config.typed import all_days
 from dialpost.core.config.values import check_value
 from dialpost.core.errors import ConfigError, NotFoundError
+from dialpost.core.printable import LONGEST_SHOWN, shortened
 from dialpost.core.toml_text import parse_toml
 
 SECRET = "(set, not shown)"
@@ -141,9 +142,7 @@ class _Reader:
         return made
 
     def _fault(self, field: Field, label: str, value: object, why: str) -> None:
-        shown = toml_value(value)
-        if len(shown) > 80:
-            shown = shown[:79] + "…"
+        shown = shortened(toml_value(value), LONGEST_SHOWN)
         given = f"{label} (not shown here)" if field.setting.secret else f"{label} = {shown}"
         self.problems.append(f"{given} is not allowed: {why.rstrip('.')}.")
         self._faulty.append(label.partition(" ")[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 
 import pytest
 
@@ -65,6 +65,7 @@ def test_round_trip_and_rubbish() -> None:
     assert (
         Spent.from_json({"day": 5, "day_s": "x", "month_s": True, "day_cost": -1.0, "month_cost": inf}) == Spent()
     )
+    assert Spent.from_json({"undated_s": nan}) == Spent()
 
 
 # -- money
@@ -114,7 +115,10 @@ def test_without_limits_there_is_no_end() -> None:
         (PRICED, Spent(day_cost=5.3), 50, 10, Limit.DAY_COST),
         (BudgetConfig(cost_per_call=1, limit_per_call=0.5), Spent(), 0, 0, Limit.CALL_COST),
         (BudgetConfig(cost_per_call=1, limit_per_call=1.5), Spent(), 0, inf, Limit.CALL_COST),
+        (BudgetConfig(cost_per_call=1, limit_per_call=1), Spent(), 0, inf, Limit.CALL_COST),
         (BudgetConfig(cost_per_minute=1, limit_per_call=2), Spent(), 61, 59, Limit.CALL_COST),
+        (PRICED, Spent(day_cost=4.85), 0.5, 59.5, Limit.DAY_COST),
+        (BudgetConfig(cost_per_call=1, cost_per_minute=1, limit_per_call=3), Spent(), 0.5, 119.5, Limit.CALL_COST),
         (
             BudgetConfig(cost_per_minute=1, billing_step_s=1, limit_per_month=1),
             Spent(month_cost=0.5),
@@ -124,15 +128,15 @@ def test_without_limits_there_is_no_end() -> None:
         ),
     ],
 )
-def test_what_is_left(config: BudgetConfig, spent: Spent, call_s: int, left_s: float, limit: Limit) -> None:
+def test_what_is_left(config: BudgetConfig, spent: Spent, call_s: float, left_s: float, limit: Limit) -> None:
     found = allowance(config, spent, call_s)
     assert found == Allowance(pytest.approx(left_s), limit)  # type: ignore[arg-type]  # equal to a number
 
 
 def test_when_there_is_no_point_in_dialling() -> None:
-    assert Allowance(9.0, Limit.DAY_MINUTES).is_spent
-    assert not Allowance(11.0, Limit.DAY_MINUTES).is_spent
-    assert not Allowance(6.0, Limit.CALL_MINUTES).is_spent, "a short limit for each call is what was wanted"
+    assert Allowance(9.9, Limit.DAY_MINUTES).is_spent
+    assert not Allowance(10.0, Limit.DAY_MINUTES).is_spent
+    assert not Allowance(0.1, Limit.CALL_MINUTES).is_spent, "a short limit for each call is what was wanted"
     assert Allowance(0.0, Limit.CALL_COST).is_spent
 
 
@@ -163,8 +167,10 @@ def test_usage_tells_each_limit() -> None:
 
 def test_limits_of_a_call() -> None:
     assert call_limits(BudgetConfig()) == []
-    assert call_limits(BudgetConfig(minutes_per_call=2.5, limit_per_call=1, currency="EUR")) == [
-        "a call may last 2.5 minutes",
+    config = BudgetConfig(minutes_per_call=240.5, limit_per_call=1, currency="EUR")
+    assert used_words(config, Spent(), Limit.CALL_MINUTES) == "240.5 minutes are the most a call may last"
+    assert call_limits(config) == [
+        "a call may last 240.5 minutes",
         "a call may cost 1.00 EUR",
     ]
 

@@ -104,6 +104,7 @@ def test_sim(line: str, has_pin: bool, severity: Severity, says: str) -> None:
 def test_a_state_may_come_without_its_cell() -> None:
     assert _registration_state('2,5,"00A1"') == (5, True)
     assert _registration_state("5") == (5, False)
+    assert _registration_state("2,5,81") == (2, False)
 
 
 @pytest.mark.parametrize(

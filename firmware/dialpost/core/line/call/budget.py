@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from math import ceil, floor, inf
+from math import ceil, floor, inf, isfinite
 
 from dialpost.core.amounts import minutes_words, money
 from dialpost.core.config.line import BudgetConfig
@@ -100,7 +100,7 @@ class Spent:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Spent:
-        """Restored from `to_json`; anything but a number counts as 0."""
+        """Restored from `to_json`; anything but a positive number counts as 0."""
         day = value.get("day")
         return cls(
             day if isinstance(day, str) else "",
@@ -115,8 +115,9 @@ class Spent:
 
 def _number(value: JsonObject, key: str) -> float:
     found = value.get(key)
-    usable = isinstance(found, int | float) and not isinstance(found, bool) and 0 <= found < inf
-    return float(found) if usable and isinstance(found, int | float) else 0.0
+    if not isinstance(found, int | float) or isinstance(found, bool) or not isfinite(found):
+        return 0.0
+    return max(0.0, float(found))
 
 
 def call_cost(config: BudgetConfig, seconds: float) -> float:
@@ -165,7 +166,7 @@ def _by_minutes(config: BudgetConfig, spent: Spent, call_s: float) -> Iterator[A
 
 
 def _by_cost(config: BudgetConfig, spent: Spent, call_s: float) -> Iterator[Allowance]:
-    this_call = call_cost(config, call_s) if call_s > 0 else 0.0
+    this_call = call_cost(config, call_s) if call_s else 0.0
     for limit, most, used in (
         (Limit.CALL_COST, config.limit_per_call, this_call),
         (Limit.DAY_COST, config.limit_per_day, spent.day_cost),
@@ -184,7 +185,7 @@ def _affordable_s(config: BudgetConfig, money_left: float, call_s: float) -> flo
     """What the money pays for: the rest of the step that is paid already, and whole steps after it."""
     step_s, step_cost = config.billing_step_s, _step_cost(config)
     paid_rest_s = unit_rest_s(config, call_s)
-    if call_s <= 0:
+    if not call_s:
         money_left -= config.cost_per_call
     if money_left < -_CENT:
         return paid_rest_s
