@@ -53,6 +53,8 @@ class FakeModem:
     obeys_hang_up: bool = True
     echo: bool = True
     quiet: bool = False
+    s12: int = 50  # the guard time in fiftieths of a second
+    tells_s12: bool = True
     one_at_a_time: bool = False  # takes the next command only after its answer
     pin: str = ""
     tries: int = 3
@@ -62,6 +64,8 @@ class FakeModem:
     def __post_init__(self) -> None:
         self.line = Line.ON_HOOK
         self.commands: list[str] = []
+        self.sent_on_line: list[bytes] = []
+        self.on_hook_at_s: float | None = None
         self.dials = self.dialled_on_line = 0
         self.judged: list[str] = []
         self.is_open = not self.pin
@@ -106,10 +110,12 @@ class FakeModem:
             self._hang_up("NO CARRIER")
             return  # any byte ends dialling, and is lost (V.250 §5.6.1)
         if self.line is Line.ON_LINE:
-            was_quiet = loop.time() - self._last_s >= 0.9
+            guard_s = self.s12 / 50
+            was_quiet = loop.time() - self._last_s >= guard_s
             self._last_s = loop.time()
+            self.sent_on_line.append(data)
             if data == b"+++" and was_quiet and self.obeys_escape:
-                loop.call_later(1.0, self._escaped, self._last_s)
+                loop.call_later(guard_s, self._escaped, self._last_s)
             return
         self._typed += data
         while b"\r" in self._typed:
@@ -139,6 +145,10 @@ class FakeModem:
         if not keep_dtr:
             self.set_dtr(False)
 
+    def drop(self, words: str = "NO CARRIER") -> None:
+        """The other side hangs up."""
+        self._hang_up(words)
+
     def push(self, data: bytes) -> None:
         """Bytes for the computer."""
         self._buffer += data
@@ -156,6 +166,8 @@ class FakeModem:
         if self._call is not None:
             self._call.cancel()
             self._call = None
+        if self.costs:
+            self.on_hook_at_s = asyncio.get_running_loop().time()
         self.line = Line.ON_HOOK
         self._typed = b""
         if words:
@@ -181,6 +193,8 @@ class FakeModem:
             said = said[0] if isinstance(said, list) else said
             if said is not None:
                 self._answer(str(said))
+        elif text == "ATS12?":
+            self._answer(f"{self.s12:03d}\nOK" if self.tells_s12 else "ERROR")
         elif re.match(r"ATDT?", text):
             self._dial()
         elif text in {"ATH", "ATH0"}:

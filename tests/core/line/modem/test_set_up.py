@@ -10,6 +10,7 @@ from dialpost.core.line.modem.profile import FlowControl, Medium, ModemProfile
 from dialpost.core.line.modem.set_up import (
     PLAIN_WORDS,
     SetUpCommand,
+    guard_time_s,
     line_rate_bps,
     port_settings,
     set_up_commands,
@@ -88,3 +89,21 @@ def test_a_telephone_line_has_settings_of_its_own() -> None:
     silent = replace(PROFILE, blind_dial_init="")
     assert not [each for each in set_up_commands(silent, blind, COUNTRY) if each.command.startswith("ATX")]
     assert [each.command for each in set_up_commands(ELSEWHERE, blind, COUNTRY)] == ["ATZ", "AT&F1", PLAIN_WORDS]
+
+
+@pytest.mark.parametrize(
+    ("lines", "guard_s"),
+    [
+        (("050",), 1.1),
+        (("^RSSI:17", "20"), 0.5),
+        (("0",), 0.1),
+        (("255",), 5.2),
+        (("256",), None),
+        (("050", "050"), None),
+        (("S12: 50",), None),
+        (("\u0665\u0660",), None),
+        ((), None),
+    ],
+)
+def test_the_guard_time_as_the_modem_reports_it(lines: tuple[str, ...], guard_s: float | None) -> None:
+    assert guard_time_s(lines) == (guard_s if guard_s is None else pytest.approx(guard_s))

@@ -135,6 +135,7 @@ def test_the_commands_of_a_call_in_their_order() -> None:
         "ATQ0V1E0",
         "ATS7=60",
         "ATM0",
+        "ATS12?",
         "ATDT123",
     ]
 

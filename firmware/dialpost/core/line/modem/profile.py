@@ -128,7 +128,11 @@ class ModemProfile:
         maximum=3600,
     )
     guard_s: float = setting(
-        1.1, "Silence before and after the escape sequence (register S12).", unit="seconds", minimum=0, maximum=10
+        1.1,
+        "Silence before and after the escape sequence, if the modem does not report its register S12.",
+        unit="seconds",
+        minimum=0,
+        maximum=10,
     )
     escape: str = setting("+++", "The escape sequence.")
     cellular: bool = setting(False, "It has a SIM: PIN, access point, registration and signal are seen to.")

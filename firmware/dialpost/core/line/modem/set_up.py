@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dialpost.core.config.model import LinkConfig, ModemConfig, PortFlow
@@ -11,6 +12,11 @@ from dialpost.core.line.modem.profile import FlowControl, ModemProfile
 
 PLAIN_WORDS = "ATQ0V1E0"
 """Answers at all (Q0), in words (V1), without echo (E0): V.250 §6.2.4-§6.2.6."""
+
+GUARD_QUERY = "ATS12?"
+"""Asks for the register of the escape sequence's guard time (Hayes; not in V.250)."""
+_GUARD_UNIT_S, _GUARD_MARGIN_S, _MOST_IN_REGISTER = 0.02, 0.1, 255
+"""Fiftieths of a second; and what is added, because modem and station do not count from the same moment."""
 
 _FASTEST_TELEPHONE_BPS, _PORTS_ONLY_BPS = 56_000, 38_400
 
@@ -45,6 +51,14 @@ def line_rate_bps(told_bps: int | None, profile: ModemProfile, configured_bps: i
     if profile.telephone and (told_bps > _FASTEST_TELEPHONE_BPS or told_bps == _PORTS_ONLY_BPS):
         return configured_bps
     return told_bps
+
+
+def guard_time_s(lines: Iterable[str]) -> float | None:
+    """The silence before and after the escape sequence, from the answer to `GUARD_QUERY`; None if it has none."""
+    numbers = [int(line) for line in lines if line.isascii() and line.isdigit()]
+    if len(numbers) != 1 or numbers[0] > _MOST_IN_REGISTER:
+        return None
+    return numbers[0] * _GUARD_UNIT_S + _GUARD_MARGIN_S
 
 
 def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:

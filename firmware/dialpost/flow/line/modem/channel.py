@@ -171,6 +171,24 @@ class ModemChannel:
 
         await self._hear(_Limit(_now() + limit_s), take)
 
+    async def hear(self, data: bytes, limit_s: float, kinds: frozenset[ResultKind]) -> bool:
+        """Send bytes, and read until a result of one of these kinds; False if none came within this time.
+
+        It need not be an answer to these bytes: the dialogue counts as out of step afterwards.
+        """
+        await self.quiet(0.0)
+        self.was_late = True
+        self._dialogue.command("")
+        await self.send(data)
+        found: list[AtResult] = []
+
+        def take(event: AtEvent) -> bool:
+            found.extend([event] if isinstance(event, AtResult) and event.kind in kinds else [])
+            return bool(found)
+
+        await self._hear(_Limit(_now() + limit_s), take)
+        return bool(found)
+
     async def send(self, data: bytes) -> None:
         """Send bytes that are not a command. A port blocked by flow control delays us no longer than an answer."""
         try:

@@ -10,12 +10,18 @@ from __future__ import annotations
 import asyncio
 
 from dialpost.core.line.modem.profile import HangUpWay, ModemProfile, ResultKind
+from dialpost.core.line.modem.set_up import GUARD_QUERY, guard_time_s
 from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.port import Port
 
 ROUNDS = 2
 _FALL_S, _LOOK_S = 1.0, 0.1
 """The time DCD may take to drop, and the polling interval."""
+_LEAST_LISTEN_S = 0.3
+"""The least time a modem gets to show that it takes commands already."""
+_LINE_END = b"\r"
+"""Sent after +++: a modem in command state took that for the beginning of a command."""
+_TAKES_COMMANDS = frozenset({ResultKind.OK, ResultKind.ERROR, ResultKind.NO_CARRIER})
 
 
 async def is_on_hook(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
@@ -30,19 +36,27 @@ async def is_on_hook(port: Port, talk: ModemChannel, profile: ModemProfile, *, c
     return not carrier_tells or await carrier_falls(port)
 
 
-async def hung_up(port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool) -> bool:
-    """Try the profile's methods until the line is known to be down; False if none of them proves it."""
-    for _ in range(ROUNDS):
+async def hung_up(
+    port: Port, talk: ModemChannel, profile: ModemProfile, *, carrier_tells: bool, guard_s: float
+) -> bool:
+    """Try the profile's methods until the line is known to be down; False if none of them proves it.
+
+    `guard_s` is the modem's own guard time. If that fails, the next round keeps the profile's, if it is longer.
+    """
+    if carrier_tells and port.carrier() is False:
+        return True  # the other side was faster
+    for number in range(ROUNDS):
         for way in profile.hang_up:
             if way is HangUpWay.DTR:
-                if not await _drop_dtr(port, profile):
+                if not await _drop_dtr(port, profile, carrier_tells=carrier_tells):
                     continue
                 if carrier_tells and await carrier_falls(port):
                     return True
                 if way is not profile.hang_up[-1]:
                     continue  # nothing shows whether it worked: the next method makes sure
+                await asyncio.sleep(profile.settle_s)
             else:
-                await escape(talk, profile)
+                await _escape(talk, profile, max(guard_s, profile.guard_s) if number else guard_s)
                 await talk.once("ATH")  # at once, because the call costs money; whether it worked is checked next
             if await is_on_hook(port, talk, profile, carrier_tells=carrier_tells):
                 return True
@@ -52,10 +66,39 @@ async def hung_up(port: Port, talk: ModemChannel, profile: ModemProfile, *, carr
 async def escape(talk: ModemChannel, profile: ModemProfile) -> None:
     """Return to command state, from data (silence, +++, silence) or from dialling (any character aborts it)."""
     await asyncio.sleep(profile.guard_s)
+    await _escape_after_silence(talk, profile, profile.guard_s)
+
+
+async def _escape(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> None:
+    """The same, no longer than it takes where the dialogue is in step.
+
+    A modem whose other side has hung up is in command state already, as most are once PPP has ended: it answers an
+    AT before the silence, or says NO CARRIER during it. Otherwise its OK to +++ ends the second silence. Both are
+    paid for. What it says here proves nothing: the caller checks.
+    """
+    if talk.was_late:
+        await asyncio.sleep(guard_s)
+        await _escape_after_silence(talk, profile, guard_s)
+        return
+    if await talk.hear(b"AT\r", max(guard_s, _LEAST_LISTEN_S), _TAKES_COMMANDS):
+        return
+    if not await talk.hear(profile.escape.encode("ascii"), guard_s, _TAKES_COMMANDS):
+        await talk.hear(_LINE_END, min(1.0, profile.answer_s), _TAKES_COMMANDS)
+
+
+async def _escape_after_silence(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> None:
     await talk.send(profile.escape.encode("ascii"))
-    await talk.quiet(profile.guard_s)
-    await talk.send(b"\r")  # a modem in command state took +++ for the beginning of a command: end it
+    await talk.quiet(guard_s)
+    await talk.send(_LINE_END)
     await talk.quiet(min(1.0, profile.answer_s))
+
+
+async def own_guard_s(talk: ModemChannel, profile: ModemProfile) -> float | None:
+    """The guard time that the modem reports; None if it reports none that can be trusted."""
+    if HangUpWay.ESCAPE not in profile.hang_up or talk.was_late:
+        return None
+    answer = await talk.ask(GUARD_QUERY)
+    return guard_time_s(answer.lines) if answer.is_ok and not talk.was_late else None
 
 
 async def carrier_falls(port: Port) -> bool:
@@ -68,12 +111,16 @@ async def carrier_falls(port: Port) -> bool:
     return True
 
 
-async def _drop_dtr(port: Port, profile: ModemProfile) -> bool:
+async def _drop_dtr(port: Port, profile: ModemProfile, *, carrier_tells: bool) -> bool:
+    """Switch DTR off and on again; off no longer than DCD needs to drop."""
     if not port.set_dtr(False):
         return False
-    await asyncio.sleep(profile.dtr_pulse_ms / 1000)
+    left_s = profile.dtr_pulse_ms / 1000
+    while left_s > 0 and not (carrier_tells and port.carrier() is False):
+        nap_s = min(left_s, _LOOK_S)
+        await asyncio.sleep(nap_s)
+        left_s -= nap_s
     port.set_dtr(True)
-    await asyncio.sleep(profile.settle_s)
     return True
 
 

@@ -23,7 +23,7 @@ from dialpost.core.line.modem.profile import NUMBER, ControlLines, FlowControl, 
 from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands
 from dialpost.core.line.reasons import advice
 from dialpost.flow.line.modem.channel import Answer, ModemChannel
-from dialpost.flow.line.modem.hang_up import carrier_falls, hung_up, is_on_hook
+from dialpost.flow.line.modem.hang_up import carrier_falls, hung_up, is_on_hook, own_guard_s
 from dialpost.flow.line.modem.login import log_in
 from dialpost.flow.line.modem.port import OpenPort, Port
 from dialpost.flow.line.modem.refused_pin import RefusedPin
@@ -65,6 +65,7 @@ class Modem:
         self._talk: ModemChannel | None = None
         self._is_paused = False
         self._was_seen_on_hook = False
+        self._guard_s, self._tells_guard = profile.guard_s, True
         self._refused_pin, self._memory = refused_pin or RefusedPin(), memory
         self.line_may_be_up = False
         """Whether something was dialled, and nothing has proved since that the line is down."""
@@ -92,6 +93,7 @@ class Modem:
             await self._wake(port, talk)
             set_up = ModemSetUp(talk, self._profile, self._say)
             await set_up.run(set_up_commands(self._profile, self._config, self._country))
+            await self._learn_guard(talk)
             await reach_network(talk, set_up, self._profile, self._config, self._refused_pin, self._say)
             return await self._dial(port, talk, number)
         except ModemFailedError as failed:
@@ -185,6 +187,7 @@ class Modem:
                     "The call before may still be up and cost money: the modem does not say that it hung up. "
                     "Nothing is dialled. Power-cycle it."
                 )
+            await asyncio.sleep(self._profile.settle_s)  # DTR may have come back just now
         elif not self._was_seen_on_hook:
             # Once after each start: the call of a station that crashed may still be up.
             await talk.ask("ATH")
@@ -263,11 +266,19 @@ class Modem:
         port, talk = (self._port, self._talk) if self._port and self._talk else await self._open()
         port.set_speed(self._speed_bps)  # pppd may have left another speed
         self.line_may_be_up = True
-        is_down = await hung_up(port, talk, self._profile, carrier_tells=self.has_carrier_line)
+        is_down = await hung_up(
+            port, talk, self._profile, carrier_tells=self.has_carrier_line, guard_s=self._guard_s
+        )
         if is_down:
             await self._note_line(False)
         self._was_seen_on_hook |= is_down
         return is_down
+
+    async def _learn_guard(self, talk: ModemChannel) -> None:
+        """Hanging up by escape waits for the guard time twice: know it. A modem that can't tell is asked once."""
+        guard_s = await own_guard_s(talk, self._profile) if self._tells_guard else None
+        self._tells_guard = guard_s is not None
+        self._guard_s = self._profile.guard_s if guard_s is None else guard_s
 
     async def _note_line(self, may_be_up: bool) -> None:
         """Record before dialling that the line may be up, and later that it is down. A full card stops no call."""
