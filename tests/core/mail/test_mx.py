@@ -12,6 +12,7 @@ from dialpost.core.mail.mx import (
     NoRecords,
     NoSuchName,
     NoWay,
+    dns_trouble,
     mx_hosts,
     no_addresses,
 )
@@ -90,6 +91,11 @@ def test_dns_trouble_uses_up_no_attempt() -> None:
         ),
         ([NoSuchName("mx.test", certain=False)], "550 5.4.4", False),
         ([NoSuchName("mx.test"), DnsTrouble("m2.test", "no answer")], "451 4.4.3", True),
+        (
+            [DnsTrouble("m1.test", "no answer"), DnsTrouble("m2.test", "refused")],
+            str(dns_trouble("m1.test", "no answer")),
+            True,
+        ),
     ],
 )
 def test_hosts_without_addresses(problems: list[DnsProblem], said: str, certain: bool) -> None:

@@ -230,8 +230,8 @@ def explain(field: Field) -> str:
     """Everything an operator should know about one key."""
     setting = field.setting
     lines = [field.key, f"  {setting.help}", f"  It is {field.type_words()}."]
-    if field.is_list and (setting.minimum or setting.maximum):
-        lines.append(f"  From {setting.minimum or 0:g} to {setting.maximum or 0:g} items.")
+    if field.is_list and setting.maximum:
+        lines.append(f"  From {setting.minimum or 0:g} to {setting.maximum:g} items.")
     if setting.required:
         lines.append("  Required.")
     else:

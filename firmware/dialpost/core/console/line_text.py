@@ -49,8 +49,8 @@ class LineText:
         return (self.text, self.cursor) != before
 
     def _kill(self, start: int, end: int) -> None:
-        if start < end:
-            self._killed = self.text[start:end]
+        if killed := self.text[start:end]:
+            self._killed = killed
             self.text, self.cursor = self.text[:start] + self.text[end:], start
 
 

@@ -40,10 +40,8 @@ class Row:
 
     def draw(self, prompt: str, text: str, cursor: int) -> bytes:
         """The bytes that change what is shown to this."""
-        prompt = one_column(prompt, utf8=self._utf8)
+        prompt = one_column(prompt, utf8=self._utf8)[: self._width - 9]  # the line has eight columns at least
         room = self._width - 1 - len(prompt)
-        if room < 8:  # a prompt that leaves no room is cut
-            prompt, room = prompt[: self._width - 9], 8
         row = prompt + self._window(one_column(text, utf8=self._utf8), cursor, room)
         return self._change_to(row, len(prompt) + cursor - self._left)
 

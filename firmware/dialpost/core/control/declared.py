@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Annotated, Generic, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from dialpost.core.config.setting import Setting, plain_number
@@ -87,22 +88,22 @@ class Parameter:
     setting: Setting
 
     @property
-    def maximum(self) -> float | None:
-        """The largest number, the longest text, the most items of a list; None: no bound."""
+    def maximum(self) -> float:
+        """The largest number, the longest text, the most items of a list; inf: no bound."""
         if self.setting.maximum is not None:
             return self.setting.maximum
-        return MOST_ITEMS if self.is_list else LONGEST_TEXT if self.value_type is str else None
+        return MOST_ITEMS if self.is_list else LONGEST_TEXT if self.value_type is str else inf
 
     def words(self) -> str:
         """What it must be, to follow "must be"."""
         if self.is_list:
-            return f"a list of at most {plain_number(self.maximum or 0)} texts"
+            return f"a list of at most {plain_number(self.maximum)} texts"
         if self.choices:
             return f"one of: {', '.join(self.choices)}"
         if self.value_type is bool:
             return "true or false"
         if self.value_type is str:
-            return f"a text of at most {plain_number(self.maximum or 0)} characters"
+            return f"a text of at most {plain_number(self.maximum)} characters"
         return ("a whole number" if self.value_type is int else "a number") + self._range()
 
     def _range(self) -> str:

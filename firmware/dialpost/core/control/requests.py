@@ -74,8 +74,8 @@ def _value(parameter: Parameter, value: JsonValue) -> object:
     allowed = int if parameter.value_type is int else (int, float)
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise _wrong(parameter)
-    low, high = parameter.setting.minimum, parameter.maximum
-    if (low is not None and value < low) or (high is not None and value > high):
+    low = parameter.setting.minimum
+    if (low is not None and value < low) or value > parameter.maximum:
         raise _wrong(parameter)
     number: object = parameter.value_type(value)
     return number
@@ -88,7 +88,7 @@ def _text(parameter: Parameter, value: JsonValue) -> object:
         if value not in parameter.choices:
             raise _wrong(parameter)
         return parameter.value_type(value)
-    if parameter.maximum is not None and len(value) > parameter.maximum:
+    if len(value) > parameter.maximum:
         raise _wrong(parameter)
     return value
 
@@ -97,11 +97,7 @@ def _texts(parameter: Parameter, value: JsonValue) -> tuple[str, ...]:
     if isinstance(value, str | Mapping) or not isinstance(value, list | tuple):
         raise _wrong(parameter)
     texts = tuple(item for item in value if isinstance(item, str))
-    if (
-        len(texts) != len(value)
-        or len(texts) > (parameter.maximum or 0)
-        or max(map(len, texts), default=0) > LONGEST_TEXT
-    ):
+    if len(texts) != len(value) or len(texts) > parameter.maximum or max(map(len, texts), default=0) > LONGEST_TEXT:
         raise _wrong(parameter)
     return texts
 

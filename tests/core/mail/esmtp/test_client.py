@@ -993,6 +993,22 @@ def test_a_refused_way_to_log_in_is_followed_by_the_next_one_once() -> None:
     assert [type(event) for event in events] == [StartTls, Ready]
 
 
+def test_only_a_refused_password_is_counted_not_a_way_the_server_does_not_know() -> None:
+    sent, events, _ = opening(
+        LOGIN,
+        *TO_LOGIN,
+        ALL_WAYS,
+        *("504 not that", "535 5.7.8 no", "334 VXNlcg==", "334 UGFzcw==", "235 welcome"),
+        verified=False,
+    )
+    assert [line for line in sent if line.startswith("AUTH")] == [
+        "AUTH CRAM-MD5",
+        "AUTH PLAIN AGFubmEAZ2VoZWlt",
+        "AUTH LOGIN",
+    ]
+    assert isinstance(events[-1], Ready)
+
+
 @pytest.mark.parametrize("leaves", ["535 5.7.8 no, again", "421 too many", "eof"])
 def test_a_login_refused_twice_is_refused_and_not_tried_a_third_time(leaves: str) -> None:
     sent, events, core = opening(LOGIN, *TO_LOGIN, ALL_WAYS, "334 PDFAeD4=", "535 5.7.8 no", verified=False)

@@ -184,12 +184,13 @@ class Walker:
         text = line.rstrip()
         for depth in range(len(self._boundaries) - 1, -1, -1):
             boundary, default_type, number = self._boundaries[depth]
-            if text not in (b"--" + boundary, b"--" + boundary + b"--"):
+            delimiter, closing = b"--" + boundary, b"--" + boundary + b"--"
+            if text not in (delimiter, closing):
                 continue
             self.undivided.discard(number)
             out = self._end_of_header() if self._mode is _Mode.HEADER else b""
             out += self.end_of_leaf(keep_line_end=False)
-            closes = text.endswith(b"--") and text != b"--" + boundary
+            closes = text == closing
             del self._boundaries[depth if closes else depth + 1 :]
             self._mode = _Mode.BETWEEN if closes else _Mode.HEADER
             self._default_type = default_type
