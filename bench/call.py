@@ -1,62 +1,46 @@
 """A call, side by side: Dialpost, and a station of Postfix, fetchmail and pppd, on the same line and provider.
 
-Each contender is a guest of its own with a real pppd, dialling a real Postfix over the simulated telephone line.
-What is measured begins at CONNECT, so that PPP's negotiation counts, and ends when the last message lies in its
-Maildir. The limit is what the line needs for the bytes it carried in the fuller direction; compression is on for
-both.
+Each contender is a guest of its own with a real pppd, dialling a real mail server over the simulated telephone
+line. What is measured begins at CONNECT, so that PPP's negotiation counts, and ends when the last message lies in
+its Maildir. The limit is what the line needs for the bytes it carried in the fuller direction; compression is on
+for both. The matrix (call_cells) is kept in bench-calls.json, where a later run of one cell replaces it.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rig.line.exchange import Exchange
-from rig.line.guests import MailGuest, ProviderGuest, Sizes
+from rig.line.guests import MailGuest, ProviderGuest
 from rig.line.postfix_station import PostfixStation
+from rig.line.provider_mail import KINDS
 from rig.line.telephone import TelephoneLine
 from rig.line.uml import missing_for_guests
 from rig.processes import RigError, eventually
+from rig.servers.certificates import Authority, Certificate
 
-from dialpost.sim.telephone_line import TelephoneSettings
+from call_cells import PROVIDERS, SETS, Cell, MailSet, chosen
 from figures import Amounts, Row, show
 
+MATRIX = Path("bench-calls.json")
 _LONGEST_S = 900.0
-
-
-@dataclass(frozen=True)
-class Load:
-    """What goes over the line, the same each way, and what is promised of it."""
-
-    name: str
-    line: TelephoneSettings
-    sizes: Sizes
-    within: float
-
-    @property
-    def count(self) -> int:
-        return sum(count for _, count in self.sizes)
-
-
-_TELEPHONE = TelephoneSettings(rate_bps=33_600, rtt_s=0.150)
-_SATELLITE = TelephoneSettings(rate_bps=2400, rtt_s=1.8)
-LOADS = (
-    Load("40 of 2 kB and 4 of 80 kB each way", _TELEPHONE, ((2000, 40), (80_000, 4)), 1.35),
-    Load("60 of 2 kB each way", _TELEPHONE, ((2000, 60),), 1.6),
-    Load("20 of 2 kB each way, 2,400 bit/s, 1.8 s", _SATELLITE, ((2000, 20),), 1.6),
-)
-QUICK_LOADS = (Load("20 of 2 kB each way", _TELEPHONE, ((2000, 20),), 1.6),)
+_PROMISES = 3
+"""The rows of a cell that promise something; they come first."""
+_TLS_SETTINGS = {"tls": "opportunistic", "tls_verify": "none"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds from CONNECT; bytes on the line; messages that stayed behind."""
+    """Seconds from CONNECT; bytes on the line; messages that stayed behind; `load` is this machine's average."""
 
     inbound_s: float
     outbound_s: float
@@ -66,6 +50,7 @@ class Measured:
     stranded: int
     limit_s: float
     provider_s: float  # median time a message waited for the provider to begin with it
+    load: float
 
     @property
     def across_s(self) -> float:
@@ -77,88 +62,164 @@ class Measured:
 
 
 def calls(work: Path, amounts: Amounts) -> list[Row]:
-    """The rows of every load."""
+    """The rows of the cells that were asked for, the worst first."""
     del work  # a guest's socket paths must be short
-    lacking = missing_for_guests("line")
-    if lacking:
+    cells = chosen(amounts.cells)
+    trees = {"line", *(KINDS[PROVIDERS[cell.provider].kind].tree for cell in cells)}
+    if not cells:
+        raise RigError(f"no cell of the matrix matches {' '.join(amounts.cells)}")
+    if lacking := missing_for_guests(*trees):
         raise RigError(f"this benchmark needs {lacking}")
-    rows = []
-    for load in LOADS if amounts.rounds > 2 else QUICK_LOADS:
-        theirs, ours = _postfix(load), _dialpost(load)
-        rows += _rows(load, ours, theirs)
-    return rows
-
-
-def _rows(load: Load, ours: Measured, theirs: Measured) -> list[Row]:
-    # A time of Postfix's with messages left behind is the last one's that came, not all's: it is shown, not raced.
-    across = ours.stranded == 0 and (theirs.stranded > 0 or ours.across_s <= theirs.across_s)
-    found = [
-        Row(
-            "call",
-            f"{load.name}: all across",
-            ours.across_s,
-            theirs.across_s,
-            "s",
-            "<= Postfix, none stranded",
-            across,
-        ),
-        Row("call", "  of it inbound", ours.inbound_s, theirs.inbound_s, "s"),
-        Row("call", "  the provider began with a message after (median)", ours.provider_s, theirs.provider_s, "s"),
-        Row("call", "  of it outbound", ours.outbound_s, theirs.outbound_s, "s"),
-        Row(
-            "call",
-            "  ratio to the line's limit",
-            ours.ratio,
-            theirs.ratio,
-            "",
-            f"<= {load.within}",
-            ours.ratio <= load.within,
-        ),
-        Row("call", "  hung up", ours.hang_up_s, None, "s"),
-        Row("call", "  line bytes up", ours.up, theirs.up, "bytes"),
-        Row("call", "  line bytes down", ours.down, theirs.down, "bytes"),
-        Row("call", "  messages left behind", ours.stranded, theirs.stranded, "", "0", ours.stranded == 0),
-    ]
-    for row in found:
+    heads: list[tuple[float, list[Row]]] = []
+    rest: list[Row] = []
+    for cell, stations in cells.items():
+        measured = {station: _MEASURES[station](cell) for station in stations}
+        _keep(cell, measured)
+        ours, theirs = measured.get("dialpost"), measured.get("postfix")
+        rows = _rows(cell, ours, theirs)
+        for row in rows:
+            show(row)
+        heads.append((_badness(cell, ours, theirs), rows[:_PROMISES]))
+        rest += rows[_PROMISES:]
+    print("The worst first:")
+    worst_first = [row for _, rows in sorted(heads, key=lambda one: one[0], reverse=True) for row in rows]
+    for row in worst_first:
         show(row)
-    return found
+    return worst_first + rest
 
 
-def _dialpost(load: Load) -> Measured:
+def _badness(cell: Cell, ours: Measured | None, theirs: Measured | None) -> float:
+    """Above 1: a promise is not kept, or the peer was faster."""
+    if ours is None:
+        return 0.0
+    beside = ours.across_s / theirs.across_s if theirs and not theirs.stranded else 0.0
+    return max(beside, ours.ratio / cell.promised if cell.promised else 0.0, float(ours.stranded))
+
+
+def _rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Row]:
+    """First what is promised, then where the time went."""
+    figures: list[tuple[str, str, Callable[[Measured], float]]] = [
+        ("across", "s", lambda one: one.across_s),
+        ("ratio to the limit", "", lambda one: one.ratio),
+        ("left behind", "", lambda one: one.stranded),
+        ("inbound", "s", lambda one: one.inbound_s),
+        ("outbound", "s", lambda one: one.outbound_s),
+        ("hung up", "s", lambda one: one.hang_up_s),
+        ("up", "bytes", lambda one: one.up),
+        ("down", "bytes", lambda one: one.down),
+        ("provider began after", "s", lambda one: one.provider_s),
+        ("load of this machine", "", lambda one: one.load),
+    ]
+    promises: dict[str, tuple[str, bool | None]] = {}
+    if ours and theirs:
+        # A time of Postfix's with messages left behind is the last one's that came, not all's: shown, not raced.
+        promises["across"] = "<= Postfix", theirs.stranded > 0 or ours.across_s <= theirs.across_s
+    if ours and cell.promised:
+        promises["ratio to the limit"] = f"<= {cell.promised:.2f}", ours.ratio <= cell.promised
+    if ours:
+        promises["left behind"] = "0", ours.stranded == 0
+    return [
+        Row(
+            "call",
+            f"{cell.name} {what}",
+            of(ours) if ours else None,
+            of(theirs) if theirs else None,
+            unit,
+            *promises.get(what, ("", None)),
+        )
+        for what, unit, of in figures
+    ]
+
+
+def _keep(cell: Cell, measured: dict[str, Measured]) -> None:
+    """Into the matrix's file, over what an earlier run found there."""
+    matrix: dict[str, Any] = json.loads(MATRIX.read_text()) if MATRIX.exists() else {}
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    for station, one in measured.items():
+        figures = asdict(one) | {
+            "across_s": one.across_s,
+            "ratio": one.ratio,
+            "promised": cell.promised,
+            "when": when,
+        }
+        matrix.setdefault(cell.name, {})[station] = figures
+    MATRIX.write_text(json.dumps(matrix, indent=2, sort_keys=True) + "\n")
+
+
+def _certificate(cell: Cell, directory: Path, host: str) -> Certificate | None:
+    return Authority(directory / "authority").issue(host) if cell.tls == "shipped" else None
+
+
+def _dialpost(cell: Cell) -> Measured:
     """As configured by default but for the clock and the dialling pauses of the rig."""
+    mail, provider = SETS[cell.mail_set], PROVIDERS[cell.provider]
     settings: dict[str, dict[str, Any]] = {
         "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
-        "link": {"kind": "modem", "line_rate_bps": load.line.rate_bps},
+        "link": {"kind": "modem", "line_rate_bps": mail.line.rate_bps},
     }
-    with (
-        tempfile.TemporaryDirectory(prefix="dp-b-") as directory,
-        Exchange(Path(directory), line=load.line, settings=settings) as exchange,
-    ):
-        exchange.load(load.sizes, load.sizes)
-        status, said = exchange.station.call(timeout_s=_LONGEST_S)
-        if status:
-            raise RigError(f"the call ended with {status}: {said}")
-        left = exchange.provider.queue_length() + exchange.station.waiting()
-        return _measured(load, exchange.line, exchange.provider, exchange.station, exchange.station.maildir(), left)
+    if cell.tls == "shipped":
+        settings |= {"outbound": _TLS_SETTINGS, "etrn": _TLS_SETTINGS}
+    with tempfile.TemporaryDirectory(prefix="dp-b-") as name:
+        directory = Path(name)
+        certificate = _certificate(cell, directory, "mail.provider.example")
+        with Exchange(
+            directory,
+            line=mail.line,
+            kind=provider.kind,
+            settings=settings,
+            main=provider.main,
+            certificate=certificate,
+        ) as exchange:
+            exchange.load(mail.inbound, mail.outbound, like_mail=True)
+            status, said = exchange.station.call(timeout_s=_LONGEST_S)
+            if status:
+                raise RigError(f"the call ended with {status}: {said}\n{exchange.story()}")
+            left = exchange.provider.queue_length() + exchange.station.waiting()
+            _save_logs(cell, "dialpost", exchange.provider, exchange.station.log("dialpost"))
+            return _measured(
+                mail, exchange.line, exchange.provider, exchange.station, exchange.station.maildir(), left
+            )
 
 
-def _postfix(load: Load) -> Measured:
-    with tempfile.TemporaryDirectory(prefix="dp-b-") as directory, TelephoneLine(load.line) as line:
-        provider = ProviderGuest(Path(directory) / "provider", line.provider_path)
-        station = PostfixStation(Path(directory) / "station", line.station_path)
+def _postfix(cell: Cell) -> Measured:
+    mail, served = SETS[cell.mail_set], PROVIDERS[cell.provider]
+    with tempfile.TemporaryDirectory(prefix="dp-b-") as name, TelephoneLine(mail.line) as line:
+        directory = Path(name)
+        provider = ProviderGuest(
+            directory / "provider",
+            line.provider_path,
+            kind=served.kind,
+            main=served.main,
+            certificate=_certificate(cell, directory, "mail.provider.example"),
+        )
+        certificate = _certificate(cell, directory / "station-authority", "mail.clinic.example")
+        station = PostfixStation(directory / "station", line.station_path, certificate=certificate)
         line.on_carrier = provider.carrier
         with provider, station:
             provider.begin()
             station.begin()
-            provider.hold(load.sizes)
-            station.submit(load.sizes)
-            eventually(lambda: (station.queue_length(), provider.queue_length()) == (load.count, load.count))
+            provider.hold(mail.inbound, like_mail=True)
+            station.submit(mail.outbound, like_mail=True)
+            waits = mail.counts[::-1]
+            eventually(lambda: (station.queue_length(), provider.queue_length()) == waits, what=f"{waits} queued")
             station.dial()
             station.flush()
             left = _until_still(lambda: station.queue_length() + provider.queue_length())
-            measured = _measured(load, line, provider, station, station.maildir, left)
+            _save_logs(cell, "postfix", provider, station.mail_log())
+            measured = _measured(mail, line, provider, station, station.maildir, left)
             station.hang_up()
             return measured
+
+
+_MEASURES: dict[str, Callable[[Cell], Measured]] = {"dialpost": _dialpost, "postfix": _postfix}
+
+
+def _save_logs(cell: Cell, station: str, provider: ProviderGuest, said: str) -> None:
+    """Both ends' logs of the last run of a cell: what proves where its time went."""
+    place = Path(".cache") / "bench-logs" / f"{cell.name.replace('/', '.')}.{station}"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "provider.log").write_text(provider.mail_log())
+    (place / "station.log").write_text(said)
 
 
 def _until_still(left: Callable[[], int]) -> int:
@@ -174,7 +235,7 @@ def _until_still(left: Callable[[], int]) -> int:
 
 
 def _measured(
-    load: Load, line: TelephoneLine, provider: ProviderGuest, station: MailGuest, maildir: str, left: int
+    mail: MailSet, line: TelephoneLine, provider: ProviderGuest, station: MailGuest, maildir: str, left: int
 ) -> Measured:
     counters, events = line.counters, line.events
     began = line.do(lambda telephone: time.time() - telephone.seconds)
@@ -188,8 +249,9 @@ def _measured(
         counters["up"],
         counters["down"],
         left,
-        fuller * load.line.bits_per_byte / load.line.rate_bps,
+        fuller * mail.line.bits_per_byte / mail.line.rate_bps,
         _provider_waits(provider),
+        os.getloadavg()[0],
     )
 
 

@@ -29,6 +29,7 @@ class Amounts:
     many: int  # "100,000 queued"
     idle_s: float  # how long the card of an idle board is watched
     on_card: dict[int, int]  # bytes of a message -> messages sent to a board with a card
+    cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
 
 
 FULL = Amounts(
@@ -48,6 +49,7 @@ QUICK = Amounts(
     many=5000,
     idle_s=60,
     on_card={4_000: 10},
+    cells=("C/postfix-2/off",),
 )
 
 

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from image.rig.needs import lacking as image_needs
@@ -60,10 +60,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure what is promised about speed.")
     parser.add_argument("--quick", action="store_true", help="small amounts: does it run, and roughly")
     parser.add_argument("--only", choices=SECTIONS, action="append", help="only this part (may be repeated)")
+    parser.add_argument(
+        "--cells",
+        action="append",
+        metavar="SET/PROVIDER/TLS/STATION",
+        help="only these calls (a pattern; repeated)",
+    )
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), metavar="FILE")
     parser.add_argument("--enforce", action="store_true", help="exit 1 if a promise is not kept")
     args = parser.parse_args()
     amounts = QUICK if args.quick else FULL
+    if args.cells:
+        amounts = replace(amounts, cells=tuple(args.cells))
     work = _working_directory()
     rows: list[Row] = []
     wanted = args.only or list(SECTIONS)

@@ -21,7 +21,7 @@ from image.rig.card import Card
 from image.rig.lamps import COLOURS, FAULT, LINE, MAIL, POWER, LampRecord, flashes_per_s
 from image.rig.machine import Machine
 from image.rig.provider import DialledProvider
-from rig.line.guests import NUMBER, PPP_USER
+from rig.line.places import NUMBER, PPP_USER
 from rig.mailboxes import make_message, read_mail
 from rig.needs import needs_guests
 from rig.processes import eventually

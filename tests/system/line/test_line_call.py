@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rig.line.exchange import Exchange
-from rig.line.guests import NUMBER, PPP_PASSWORD, PPP_USER
+from rig.line.places import NUMBER, PPP_PASSWORD, PPP_USER
 from rig.needs import needs_guests
 from rig.processes import eventually
 from rig.station import DOMAIN
@@ -179,6 +179,15 @@ def test_a_provider_that_rests_between_deliveries(exchange: Exchange) -> None:
 
 def test_exim_as_the_provider(work: Path) -> None:
     with Exchange(work, line=_QUICK, kind="exim") as exchange:
+        exchange.load(_SMALL, _SMALL)
+        (record,) = _calls(exchange, 1)
+        exchange.check_all_is_across()
+        assert (record["sent"], record["received"]) == (7, 7)
+
+
+@needs_guests("line-sendmail")
+def test_sendmail_as_the_provider(work: Path) -> None:
+    with Exchange(work, line=_QUICK, kind="sendmail") as exchange:
         exchange.load(_SMALL, _SMALL)
         (record,) = _calls(exchange, 1)
         exchange.check_all_is_across()

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig.line.guests import PPP_USER, PROVIDER_ADDRESS, ProviderGuest
+from rig.line.guests import ProviderGuest
+from rig.line.places import PPP_USER, PROVIDER_ADDRESS
 from rig.line.postfix_station import CHAT, DISCONNECT, SECRETS, PostfixStation
 from rig.line.telephone import TelephoneLine
 from rig.line.uml import Guest

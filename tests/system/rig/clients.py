@@ -7,11 +7,18 @@ import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rig.mailboxes import make_message
 
 OUTSIDE = "127.0.0.9"
 """A peer address that is in no network named in relay.networks."""
+
+
+class Make(Protocol):
+    """What makes a message of about `size` bytes."""
+
+    def __call__(self, message_id: str, sender: str, recipients: list[str], *, size: int) -> bytes: ...
 
 
 def send(
@@ -23,13 +30,14 @@ def send(
     prefix: str,
     size: int = 1000,
     source: str = "127.0.0.1",
+    make: Make = make_message,
 ) -> list[str]:
     """Send `count` messages in one session; their Message-IDs. Every recipient has to be accepted."""
     ids = [f"{prefix}.{number}@{sender.rpartition('@')[2] or 'test.example'}" for number in range(count)]
     with smtplib.SMTP("127.0.0.1", port, "client.example", 30, (source, 0)) as client:
         for message_id in ids:
             refused = client.sendmail(
-                sender, recipients, make_message(message_id, sender, recipients, size=size), ["BODY=8BITMIME"]
+                sender, recipients, make(message_id, sender, recipients, size=size), ["BODY=8BITMIME"]
             )
             assert refused == {}
     return ids

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pexpect
 from image.rig.console import Console
 
-from rig.line.guests import NUMBER, PPP_PASSWORD, PPP_USER
+from rig.line.places import NUMBER, PPP_PASSWORD, PPP_USER
 from rig.station import DOMAIN
 
 ADMIN_PASSWORD, ANNAS_PASSWORD = "harbour-gate-5", "anna-and-post-7"

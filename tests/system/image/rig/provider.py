@@ -10,7 +10,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from dialpost.sim.telephone_line import TelephoneSettings
-from rig.line.guests import HOSTS, ProviderGuest
+from rig.line.guests import ProviderGuest
+from rig.line.places import HOSTS
 from rig.line.telephone import TelephoneLine
 
 BUFFER_BYTES = 32_768

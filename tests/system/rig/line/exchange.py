@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from dialpost.sim.telephone_line import TelephoneSettings
 from rig.line.guests import Answers, ProviderGuest, Sizes, StationGuest
+from rig.line.provider_mail import Kind
 from rig.line.telephone import TelephoneLine
 from rig.processes import eventually
+from rig.servers.certificates import Certificate
 from rig.station import Settings
 
 _UNANSWERED = "answer=unknown"
@@ -25,11 +26,15 @@ class Exchange:
         directory: Path,
         *,
         line: TelephoneSettings | None = None,
-        kind: Literal["postfix", "exim"] = "postfix",
+        kind: Kind = "postfix",
         settings: Settings | None = None,
+        main: Mapping[str, str] | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self.line = TelephoneLine(line)
-        self.provider = ProviderGuest(directory / "provider", self.line.provider_path, kind=kind)
+        self.provider = ProviderGuest(
+            directory / "provider", self.line.provider_path, kind=kind, main=main, certificate=certificate
+        )
         self.station = StationGuest(directory / "station", self.line.station_path, settings=settings)
         self.line.on_carrier = self.provider.carrier
         self.is_spoilt = False  # a test failed in the middle: the next one begins afresh
@@ -66,10 +71,10 @@ class Exchange:
         self.station.afresh(settings)
         self._inbound, self._outbound = [], []
 
-    def load(self, inbound: Sizes, outbound: Sizes, *, prefix: str = "") -> None:
+    def load(self, inbound: Sizes, outbound: Sizes, *, prefix: str = "", like_mail: bool = False) -> None:
         """Mail that the provider holds for the station, and mail that waits there for the world."""
-        self._inbound += self.provider.hold(inbound, prefix=f"in{prefix}")
-        self._outbound += self.station.submit(outbound, prefix=f"out{prefix}")
+        self._inbound += self.provider.hold(inbound, prefix=f"in{prefix}", like_mail=like_mail)
+        self._outbound += self.station.submit(outbound, prefix=f"out{prefix}", like_mail=like_mail)
         eventually(
             lambda: self.provider.queue_length() == len(self._inbound) - len(self.inbound_arrived()),
             what="the provider holds all",

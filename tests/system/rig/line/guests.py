@@ -12,18 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from rig.line import provider_mail
+from rig.line.places import HOSTS, NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS, STATION_ADDRESS
+from rig.line.provider_mail import Kind
 from rig.line.uml import Guest
 from rig.mailboxes import arrived
-from rig.processes import RigError
-from rig.servers import exim
-from rig.servers.postfix import MASTER
+from rig.processes import RigError, eventually
+from rig.servers.certificates import Certificate
 from rig.station import DOMAIN, PASSWORD, Settings, config_text
 
-STATION_ADDRESS, PROVIDER_ADDRESS = "10.64.0.2", "10.64.0.1"
-PPP_USER, PPP_PASSWORD = "clinic", "over the hills 9"
-NUMBER = "0961 555 0100"
-HOSTS = {"mail.clinic.example": STATION_ADDRESS, "mail.provider.example": PROVIDER_ADDRESS}
-_NOBODY = 65_534
 _CONFIG = "/etc/dialpost/dialpost.toml"
 _SITE = "/etc/python3.13/sitecustomize.py"
 """pppd gives its scripts an empty environment: so they too find Python's compiled files, as on a station."""
@@ -45,61 +42,51 @@ lcp-echo-interval 10
 lcp-echo-failure 3
 """
 
-_MAIN = f"""\
-compatibility_level = 3.6
-maillog_file = /var/log/mail.log
-myhostname = mail.provider.example
-mydestination =
-inet_protocols = ipv4
-mynetworks = 127.0.0.0/8 10.64.0.0/16
-alias_maps =
-alias_database =
-local_recipient_maps =
-smtpd_relay_restrictions = permit_mynetworks, reject_unauth_destination
-smtpd_client_event_limit_exceptions = 127.0.0.0/8
-smtpd_peername_lookup = no
-message_size_limit = 20000000
-mailbox_size_limit = 0
-virtual_mailbox_limit = 0
-disable_dns_lookups = yes
-smtp_host_lookup = native
-virtual_mailbox_base = /var/mail
-virtual_mailbox_domains = world.example
-virtual_mailbox_maps = inline:{{@world.example=world.example/}}
-virtual_uid_maps = static:{_NOBODY}
-virtual_gid_maps = static:{_NOBODY}
-relay_domains = {DOMAIN}
-fast_flush_domains = $relay_domains
-transport_maps = inline:{{{DOMAIN}=station:[{STATION_ADDRESS}]:25}}
-defer_transports = station
-smtpd_etrn_restrictions = permit_mynetworks, reject
-"""
-
 
 class MailGuest(Guest):
     """What both ends have: sending mail inside, and Maildirs to look into."""
 
     def send(
-        self, sender: str, recipients: Sequence[str], sizes: Sizes, *, prefix: str, port: int = 25
+        self,
+        sender: str,
+        recipients: Sequence[str],
+        sizes: Sizes,
+        *,
+        prefix: str,
+        port: int = 25,
+        like_mail: bool = False,
     ) -> list[str]:
-        """Hand messages to this guest's own mail server; their Message-IDs."""
+        """Hand messages to this guest's own mail server; their Message-IDs.
+
+        `like_mail`: they compress on the line as real mail does (rig/corpus).
+        """
         asked = {
             "port": port,
             "sender": sender,
             "recipients": list(recipients),
             "sizes": list(sizes),
             "prefix": prefix,
+            "like_mail": like_mail,
         }
         done = self.run("python3", "/opt/guest/mail.py", input=json.dumps(asked), timeout_s=300)
         ids: list[str] = json.loads(done.stdout)
         return ids
+
+    def wait_until_deferred(self) -> None:
+        """Returns when Postfix has looked at each message: one it has not deferred yet is missed by a flush."""
+        folders = [f"/var/spool/postfix/{name}" for name in ("maildrop", "incoming", "active")]
+        eventually(
+            lambda: not self.run("find", *folders, "-type", "f").stdout,
+            within_s=60,
+            what="Postfix's active queue empty",
+        )
 
     def arrived(self, maildir: str) -> list[str]:
         """The sorted Message-IDs of what lies in a Maildir of this guest, each message found whole."""
         return arrived(self.fetch(maildir))
 
     def mail_log(self) -> str:
-        """What Postfix or Exim logged so far."""
+        """What the mail server logged so far."""
         logs = "/var/log/mail.log /var/exim/log/mainlog"
         return self.run("sh", "-c", f'for log in {logs}; do [ ! -e "$log" ] || cat "$log"; done').stdout
 
@@ -111,8 +98,9 @@ class MailGuest(Guest):
 class ProviderGuest(MailGuest):
     """The provider. `answers`: PPP at once, after a login dialogue, or a carrier with nobody behind it.
 
-    `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. `carrier` is called by the
-    telephone; `begin` starts the mail server once the guest is up.
+    `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. With a `certificate` it uses
+    TLS as Debian configures it (rig/line/provider_mail). `carrier` is called by the telephone; `begin` starts the
+    mail server once the guest is up.
     """
 
     def __init__(
@@ -120,12 +108,14 @@ class ProviderGuest(MailGuest):
         directory: Path,
         serial: str | Path,
         *,
-        kind: Literal["postfix", "exim"] = "postfix",
+        kind: Kind = "postfix",
         answers: Answers = "ppp",
         ppp_options: Sequence[str] = ("auth", "require-chap"),
         main: Mapping[str, str] | None = None,
+        certificate: Certificate | None = None,
     ) -> None:
         self.kind, self.answers, self.ppp_options = kind, answers, tuple(ppp_options)
+        self._mail = provider_mail.KINDS[kind]
         self._calls = 0
         files = {
             "/etc/ppp/options": "",
@@ -134,40 +124,15 @@ class ProviderGuest(MailGuest):
             "/etc/ppp/pap-secrets": f'{PPP_USER} provider "{PPP_PASSWORD}" {STATION_ADDRESS}\n',
             "/etc/ppp/logins": f"{PPP_USER} {PPP_PASSWORD.replace(' ', '-')}\n",
         }
-        files |= self._postfix_files(main or {}) if kind == "postfix" else self._exim_files()
-        tree = "line" if kind == "postfix" else "line-exim"
-        super().__init__(directory, tree, name="provider", serial=serial, hosts=HOSTS, files=files)
-
-    @staticmethod
-    def _postfix_files(main: Mapping[str, str]) -> dict[str, str]:
-        more = "".join(f"{key} = {value}\n" for key, value in main.items())
-        return {
-            "/etc/postfix/main.cf": _MAIN + more,
-            "/etc/postfix/master.cf": MASTER.format(listen="smtp", more=""),
-        }
-
-    @staticmethod
-    def _exim_files() -> dict[str, str]:
-        config = exim.config_text(
-            directory="/var/exim",
-            hostname="mail.provider.example",
-            station_domains=(DOMAIN,),
-            station_at=(STATION_ADDRESS, 25),
-            listen_on="0.0.0.0",
-            relay_hosts="127.0.0.0/8 : 10.64.0.0/16",
-            etrn_names="/etc/exim4/etrn-names",
-        )
-        return {"/etc/exim4/exim4.conf": config, "/etc/exim4/etrn-names": f"{DOMAIN}: {DOMAIN}\n"}
+        files |= self._mail.files(main or {}, certificate)
+        super().__init__(directory, self._mail.tree, name="provider", serial=serial, hosts=HOSTS, files=files)
 
     def begin(self) -> ProviderGuest:
         """Start the mail server; returns when it greets."""
         self.wait_ready()
-        if self.kind == "postfix":
-            self.start("python3", "/opt/guest/postfix_start.py", name="mail-server")
-        else:
-            script = "mkdir -p /var/exim/spool /var/exim/log /var/exim/mail; chmod 777 /var/exim/mail; "
-            self.run("sh", "-ec", script + "chown -R Debian-exim: /var/exim/spool /var/exim/log")
-            self.start("exim4", "-bdf", name="mail-server")
+        if self._mail.prepare:
+            self.run("sh", "-ec", self._mail.prepare)
+        self.start(*self._mail.command, name="mail-server")
         self.wait_for_port()
         return self
 
@@ -181,7 +146,7 @@ class ProviderGuest(MailGuest):
         """As after `begin`, with other settings: nothing held, nothing delivered (Postfix only)."""
         assert self.kind == "postfix"
         self.answers, self.ppp_options = answers, tuple(ppp_options)
-        for path, content in self._postfix_files(main or {}).items():
+        for path, content in self._mail.files(main or {}, None).items():
             self.write(path, content)
         self.run("sh", "-ec", "postsuper -d ALL; rm -rf /var/mail/*; : >/var/log/mail.log; pkill -HUP -x master")
         self.wait_for_port()
@@ -200,20 +165,24 @@ class ProviderGuest(MailGuest):
         """The name of the process that answers, for `log`; one a call."""
         return f"answer-{self._calls}"
 
-    def hold(self, sizes: Sizes, *, account: str = "anna", prefix: str = "in") -> list[str]:
+    def hold(
+        self, sizes: Sizes, *, account: str = "anna", prefix: str = "in", like_mail: bool = False
+    ) -> list[str]:
         """Mail for the station that the provider holds; the Message-IDs."""
-        return self.send("friend@world.example", [f"{account}@{DOMAIN}"], sizes, prefix=prefix)
+        to = [f"{account}@{DOMAIN}"]
+        ids = self.send("friend@world.example", to, sizes, prefix=prefix, like_mail=like_mail)
+        if self.kind == "postfix":
+            self.wait_until_deferred()
+        return ids
 
     def queue_length(self) -> int:
         """How many messages the mail server holds."""
-        if self.kind == "exim":
-            return int(self.run("exim4", "-bpc").stdout)
-        return len(self.run("postqueue", "-j").stdout.splitlines())
+        return int(self.run("sh", "-c", self._mail.count).stdout)
 
     @property
     def world(self) -> str:
         """The Maildir of world.example."""
-        return "/var/mail/world.example" if self.kind == "postfix" else "/var/exim/mail/world.example"
+        return self._mail.world
 
 
 class StationGuest(MailGuest):
@@ -296,9 +265,16 @@ class StationGuest(MailGuest):
         count: int = self.status()["queue"]["waiting_remote"]
         return count
 
-    def submit(self, sizes: Sizes, *, prefix: str = "out", recipient: str = "friend@world.example") -> list[str]:
+    def submit(
+        self,
+        sizes: Sizes,
+        *,
+        prefix: str = "out",
+        recipient: str = "friend@world.example",
+        like_mail: bool = False,
+    ) -> list[str]:
         """Mail for the world, from anna; the Message-IDs."""
-        return self.send(f"anna@{DOMAIN}", [recipient], sizes, prefix=prefix)
+        return self.send(f"anna@{DOMAIN}", [recipient], sizes, prefix=prefix, like_mail=like_mail)
 
     def maildir(self, account: str = "anna") -> str:
         return f"/var/lib/dialpost/mail/{account}"

@@ -7,8 +7,11 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from rig.line.guests import HOSTS, NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS, MailGuest, Sizes
+from rig.line.guests import MailGuest, Sizes
+from rig.line.places import HOSTS, NUMBER, PPP_PASSWORD, PPP_USER, PROVIDER_ADDRESS
+from rig.line.provider_mail import POSTFIX_TLS, pem_files
 from rig.processes import RigError, eventually
+from rig.servers.certificates import Certificate
 from rig.servers.postfix import MASTER
 from rig.station import DOMAIN
 
@@ -60,24 +63,34 @@ poll {PROVIDER_ADDRESS} protocol ETRN no dns fetchdomains {DOMAIN}
 
 
 class PostfixStation(MailGuest):
-    """Postfix as the station, its modem on `serial`. `main` is laid over its configuration.
+    """Postfix as the station, its modem on `serial`. `main` is laid over its configuration; with a `certificate` it
+    uses TLS as Debian configures it.
 
     One call: `dial`, `flush` (both ways begin), `hang_up`.
     """
 
     def __init__(
-        self, directory: Path, serial: str | Path, *, main: Mapping[str, str] | None = None, mtu: int = 1500
+        self,
+        directory: Path,
+        serial: str | Path,
+        *,
+        main: Mapping[str, str] | None = None,
+        mtu: int = 1500,
+        certificate: Certificate | None = None,
     ) -> None:
         self._mtu = mtu
         self._calls = 0
+        tls = POSTFIX_TLS if certificate else ""
+        more = "".join(f"{key} = {value}\n" for key, value in (main or {}).items())
         files = {
             "/etc/ppp/options": "",
             "/etc/ppp/chap-secrets": SECRETS,
             "/etc/chatscripts/provider": CHAT,
             "/etc/fetchmailrc.private": _FETCHMAIL,
-            "/etc/postfix/main.cf": _MAIN + "".join(f"{key} = {value}\n" for key, value in (main or {}).items()),
+            "/etc/postfix/main.cf": _MAIN + tls + more,
             "/etc/postfix/master.cf": MASTER.format(listen="smtp", more=""),
         }
+        files |= pem_files(certificate) if certificate else {}
         super().__init__(directory, "line", name="station", serial=serial, hosts=HOSTS, files=files)
 
     def begin(self) -> PostfixStation:
@@ -87,9 +100,12 @@ class PostfixStation(MailGuest):
         self.wait_for_port()
         return self
 
-    def submit(self, sizes: Sizes, *, prefix: str = "out") -> list[str]:
+    def submit(self, sizes: Sizes, *, prefix: str = "out", like_mail: bool = False) -> list[str]:
         """Mail for the world, from anna; the Message-IDs."""
-        return self.send(f"anna@{DOMAIN}", ["friend@world.example"], sizes, prefix=prefix)
+        to = ["friend@world.example"]
+        ids = self.send(f"anna@{DOMAIN}", to, sizes, prefix=prefix, like_mail=like_mail)
+        self.wait_until_deferred()
+        return ids
 
     def dial(self, within_s: float = 60.0) -> None:
         """Bring the line up; returns when IP runs."""

@@ -6,6 +6,8 @@ import json
 import sys
 
 from rig.clients import send
+from rig.corpus import like_mail
+from rig.mailboxes import make_message
 
 
 def main() -> None:
@@ -19,6 +21,7 @@ def main() -> None:
             count=count,
             prefix=f"{asked['prefix']}.{size}",
             size=size,
+            make=like_mail if asked["like_mail"] else make_message,
         )
     json.dump(ids, sys.stdout)
 
