@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import io
 import re
 from collections.abc import Iterator
@@ -93,22 +94,9 @@ NOT_OFFERED = re.compile(
 )
 
 
-def _walk(top: ast.AST) -> Iterator[ast.AST]:
-    """ast.walk in half the time, in any order: every run of the tests, also of one, waits for it."""
-    waiting = [top]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for value in vars(node).values():
-            if isinstance(value, ast.AST):
-                waiting.append(value)
-            elif isinstance(value, list):
-                waiting += [one for one in value if isinstance(one, ast.AST)]
-
-
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """The texts in a module's code that are no docstrings, with their line; values put in are holes."""
-    nodes = list(_walk(ast.parse(path.read_text("utf-8"))))
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     passed = {
         id(node.value) for node in nodes if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
@@ -122,19 +110,27 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
-def _everywhere() -> Iterator[tuple[str, str]]:
-    for path in sorted(CODE.rglob("*.py")):
-        for line, text in texts(path):
-            yield f"{path.relative_to(CODE)}:{line}", text
+@functools.cache
+def everywhere() -> list[tuple[str, str]]:
+    """The texts of all modules. Read by the tests and not on import: each process of a run would wait for it."""
+    return [
+        (f"{path.relative_to(CODE)}:{line}", text)
+        for path in sorted(CODE.rglob("*.py"))
+        for line, text in texts(path)
+    ]
 
 
-ALL = list(_everywhere())
-QUOTED = {
-    quoted: where
-    for where, text in reversed(ALL)
-    if "[^`" not in text  # a pattern that looks for advice
-    for quoted in re.findall("`([^`]+)`", text)
-}
+def quoted() -> dict[str, str]:
+    """What stands in backticks, and where first."""
+    return {
+        words: where
+        for where, text in reversed(everywhere())
+        if "[^`" not in text  # a pattern that looks for advice
+        for words in re.findall("`([^`]+)`", text)
+    }
+
+
+PARSER = functools.cache(make_parser)
 LANGUAGE = Language(lambda source, before: (), lambda face: ())
 
 
@@ -150,7 +146,7 @@ def is_command_line(command: str) -> str:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
-            make_parser().parse_args(words[1:])
+            PARSER().parse_args(words[1:])
         except SystemExit as ended:
             return said.getvalue() if ended.code else ""
     return ""
@@ -165,48 +161,59 @@ def is_console_line(command: str) -> bool:
 
 
 def test_no_advice_needs_a_shell_that_a_station_with_only_a_console_lacks() -> None:
-    needing = [text for _, text in ALL if re.search(r"systemctl (?:re)?start |journalctl .* dialpost", text)]
+    needing = [
+        text for _, text in everywhere() if re.search(r"systemctl (?:re)?start |journalctl .* dialpost", text)
+    ]
     assert needing and all("at the console" in text for text in needing), needing
 
 
 def test_there_is_advice_to_look_at() -> None:
-    assert len(QUOTED) > 100 and len(ALL) > 3000
+    assert len(quoted()) > 100 and len(everywhere()) > 3000
 
 
-@pytest.mark.parametrize("command", sorted(QUOTED), ids=lambda command: repr(command)[1:60])
-def test_what_stands_in_backticks_exists(command: str) -> None:
-    where = QUOTED[command]
+def what_is_wrong_with(command: str) -> str:
+    """Of a text in backticks; "" where it is a command that exists, or no command."""
     if command.startswith(f"dialpost {_HOLE}"):
-        return  # any command of a table
+        return ""  # any command of a table
     if command in SYSTEM or command in WIZARD or command in KEYS or NO_COMMANDS.match(command):
-        return
+        return ""
     if command.startswith("dialpost "):
         # What only names a command (`dialpost queue delete`) may leave out its arguments.
         wrong = is_command_line(command)
-        assert not wrong or "arguments are required" in wrong, f"{where}: {wrong}"
-        return
-    assert is_console_line(command), f"{where}: `{command}` is neither a command of the console nor known here"
+        return "" if "arguments are required" in wrong else wrong
+    return "" if is_console_line(command) else "neither a command of the console nor known here"
+
+
+def test_what_stands_in_backticks_exists() -> None:
+    found = [(where, command, what_is_wrong_with(command)) for command, where in quoted().items()]
+    assert [one for one in found if one[2]] == []
 
 
 def _spoken() -> Iterator[tuple[str, str]]:
     """Commands that stand in a text without backticks."""
-    for where, text in ALL:
+    for where, text in everywhere():
         bare = re.sub("`[^`]*`", "", text)
         for found in re.findall(rf"(?:^|(?<=[ (]))dialpost(?: --?[\w-]+| [\w{_HOLE}@.-]+)+", bare):
             if not found.startswith(f"dialpost {_HOLE}"):
                 yield where, found
 
 
-@pytest.mark.parametrize(("where", "command"), sorted(set(_spoken())))
-def test_a_command_named_without_backticks_exists(where: str, command: str) -> None:
+def begins_with_a_command(command: str) -> bool:
     words = _example(command).split()
     best = next((n for n in range(len(words), 1, -1) if not is_command_line(" ".join(words[:n]))), 0)
-    is_sentence = where.startswith("sim/simulate.py") and "did not answer" in command
-    assert best or is_sentence or "arguments are required" in is_command_line(command), (where, command)
+    return bool(best) or "arguments are required" in is_command_line(command)
+
+
+def test_a_command_named_without_backticks_exists() -> None:
+    spoken = sorted(set(_spoken()))
+    assert len(spoken) > 50
+    unknown = [(where, command) for where, command in spoken if not begins_with_a_command(command)]
+    assert [where for where, command in unknown if "did not answer" not in command] == []
+    assert all(where.startswith("sim/simulate.py:") for where, _ in unknown), unknown  # a sentence about it
 
 
 def test_nobody_is_told_to_do_what_nothing_offers() -> None:
-    assert [(where, text) for where, text in ALL if NOT_OFFERED.search(text)] == []
+    assert [(where, text) for where, text in everywhere() if NOT_OFFERED.search(text)] == []
 
 
 @pytest.mark.parametrize("words", FAULT_WORDS.values())

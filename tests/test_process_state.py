@@ -62,6 +62,8 @@ def in_coroutines(tree: ast.AST, inside: bool = False) -> Iterator[ast.AST]:
 
 def process_wide_changes(source: str) -> list[str]:
     found = []
+    if "async def" not in source:
+        return []  # parsing takes time
     for node in in_coroutines(ast.parse(source)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in PROCESS_WIDE:
             found.append(f"line {node.lineno}: {ast.unparse(node.func)}")
@@ -71,9 +73,10 @@ def process_wide_changes(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCES[0].parent)))
-def test_no_coroutine_changes_the_process(path: Path) -> None:
-    assert process_wide_changes(path.read_text()) == []
+def test_no_coroutine_changes_the_process() -> None:
+    assert len(SOURCES) > 400
+    found = {str(path): process_wide_changes(path.read_text()) for path in SOURCES}
+    assert {path: changes for path, changes in found.items() if changes} == {}
 
 
 @pytest.mark.parametrize(
