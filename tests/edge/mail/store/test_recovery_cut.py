@@ -5,22 +5,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
-import traceback
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cut_child import CUT
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.edge.mail.store import Store, opening, queries, schema
 from edge.mail.store.test_damage import all_there, crash_copy, filled, spoil_head
 
-STEPS = ("rename", "replace", "unlink", "link", "fsync", "open")
-_CUT = 77
+CHILD = Path(__file__).parents[3] / "cut_child.py"
+OpenAndCut = Callable[[Path, int, list[int]], bool]
 Spoil = Callable[[Path], None]
 
 
@@ -28,39 +31,25 @@ class PowerCut(BaseException):
     """Ends what is under way and is caught by nobody."""
 
 
-def count_steps(patch: pytest.MonkeyPatch, at: int) -> None:
-    """From now on this process ends at the step numbered `at`, as by SIGKILL: nothing is closed."""
-    left = at
+@pytest.fixture(scope="module")
+def open_and_cut() -> Iterator[OpenAndCut]:
+    """Opens the database in a process of its own that is cut; whether that was before it had opened it."""
+    with subprocess.Popen(
+        [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as child:
+        assert child.stdin is not None and child.stdout is not None
+        told, done = child.stdin, child.stdout
 
-    def counted(real: Callable[..., object]) -> Callable[..., object]:
-        def act(*arguments: object, **named: object) -> object:
-            nonlocal left
-            left -= 1
-            if left < 0:
-                os._exit(_CUT)
-            return real(*arguments, **named)
+        def one(path: Path, at: int, bodies: list[int]) -> bool:
+            told.write(json.dumps([str(path), at, bodies]) + "\n")
+            status = int(done.readline())
+            assert status in (0, CUT), "it failed before it was cut"
+            return status == CUT
 
-        return act
-
-    for name in STEPS:
-        patch.setattr(os, name, counted(getattr(os, name)))
-
-
-def open_and_cut(path: Path, at: int, bodies: list[int]) -> bool:
-    """Open the database in a process of its own that is cut; whether that was before it had opened it."""
-    child = os.fork()
-    if child == 0:
-        with pytest.MonkeyPatch.context() as patch:
-            count_steps(patch, at)
-            try:
-                opening.open_database(path, lambda: bodies, lambda: [])
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert status in (0, _CUT), "it failed before it was cut"
-    return status == _CUT
+        try:
+            yield one
+        finally:
+            child.kill()
 
 
 def nothing(directory: Path) -> None:
@@ -85,9 +74,10 @@ def lose_database(directory: Path) -> None:
 SPOILS = (nothing, spoil_head, spoil_log_head, spoil_log_middle, lose_database)
 
 
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("spoil", SPOILS)
-async def test_a_start_cut_off_twice_at_each_step_goes_on_at_the_next(tmp_path: Path, spoil: Spoil) -> None:
+async def test_a_start_cut_off_twice_at_each_step_goes_on_at_the_next(
+    tmp_path: Path, spoil: Spoil, open_and_cut: OpenAndCut
+) -> None:
     (tmp_path / "source").mkdir()
     store, made = await filled(tmp_path / "source", 20)
     start = crash_copy(tmp_path / "source", tmp_path / "start")
@@ -96,16 +86,21 @@ async def test_a_start_cut_off_twice_at_each_step_goes_on_at_the_next(tmp_path: 
     bodies = list(queries.as_numbers(message.queue_id for message in made))
     cuts = 0
     for first in range(1000):
-        if not await cut_and_look(start, tmp_path / "try", made, bodies, [first]):
+        if not await cut_and_look(open_and_cut, start, tmp_path / "try", made, bodies, [first]):
             break
         for second in {first // 2, first}:
-            await cut_and_look(start, tmp_path / "try", made, bodies, [first, second])
+            await cut_and_look(open_and_cut, start, tmp_path / "try", made, bodies, [first, second])
         cuts += 1
     assert cuts > 4  # else nothing was proved
 
 
 async def cut_and_look(
-    start: Path, place: Path, made: list[MessageRecord], bodies: list[int], cuts: list[int]
+    open_and_cut: OpenAndCut,
+    start: Path,
+    place: Path,
+    made: list[MessageRecord],
+    bodies: list[int],
+    cuts: list[int],
 ) -> bool:
     """Copy, cut each time, start, look; whether the last was cut."""
     shutil.copytree(start, place)
