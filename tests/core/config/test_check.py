@@ -70,6 +70,11 @@ def problems(text: str) -> list[str]:
             '[smtp]\nlisten = [":25"]\n[outbound]\nsmarthost = "localhost"\nport = 25',
             'outbound.smarthost = "localhost" with port 25 is this station itself',
         ),
+        (
+            '[smtp]\nlisten = [":25"]\n[[outbound.route]]\ndomains = ["b.example"]\nvia = "mx"\n'
+            '[[outbound.route]]\ndomains = ["c.example"]\nhost = "localhost"\nport = 25',
+            'outbound.route[2].host = "localhost" with port 25 is this station itself',
+        ),
         ('[smtp]\nlisten = [":26"]\n[outbound]\nsmarthost = "localhost"\nport = 25', ""),
         (
             '[smtp]\nlisten = [":25"]\n[outbound]\nsmarthost = "x.localhost"\nport = 25',

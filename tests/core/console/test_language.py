@@ -276,6 +276,7 @@ def test_what_the_question_mark_shows(before: str, lines: list[str]) -> None:
         ("go on --f", Completion("ast ")),
         ("dialpost sa", Completion("y ")),
         ("go here. x ", Completion()),
+        ("go -x t", Completion()),
     ],
 )
 def test_what_tab_puts_in(before: str, completion: Completion) -> None:

@@ -45,6 +45,7 @@ def test_what_is_no_number_of_the_menu_means_nothing(line: str) -> None:
 )
 def test_the_page_says_what_is_wrong(trouble: Trouble, words: str) -> None:
     assert words in page(trouble)
+    assert ("not running either" in trouble.words()) is bool(trouble.problems and not trouble.daemon_runs)
 
 
 def test_details_name_each_fault_without_the_file() -> None:

@@ -53,6 +53,7 @@ NOT_ALLOWED = [
     (HEAD + "[redial]\npauses_s = 30\n", "redial.pauses_s = 30 is not allowed: it must be a list of whole numbers"),
     (HEAD + "[redial]\npauses_s = []\n", "redial.pauses_s must name one wait at least"),
     (HEAD + "[redial]\npauses_s = [5, -1]\n", "from 0 to 86400"),
+    (HEAD + "[redial]\npauses_s = [86401]\n", "from 0 to 86400"),
     (HEAD + '[redial]\npauses_s = ["a"]\n', 'redial.pauses_s[1] = "a" is not allowed'),
     (HEAD + "[redial]\nperiod_s = 60\n", "go together"),
     (HEAD + "[redial]\nattempts = 9\nattempts_busy = 3\n", "attempts_busy must not be less than"),
@@ -69,6 +70,10 @@ def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -
         parse_country("x", text, "/board/countries/x.toml")
     assert says in str(caught.value)
     assert all(problem.startswith("/board/countries/x.toml: ") for problem in caught.value.problems)
+
+
+def test_a_pause_may_be_none_or_a_day() -> None:
+    assert parse_country("x", HEAD + "[redial]\npauses_s = [0, 86400]\n", "x.toml").redial.pauses_s == (0, 86_400)
 
 
 def test_every_fault_is_reported_at_once() -> None:

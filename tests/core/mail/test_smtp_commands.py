@@ -51,6 +51,7 @@ def status(answer: object) -> str:
             "FROM:<a@b.example> RET=hdrs ENVID=Q+2Bq AUTH=<>",
             Envelope("a@b.example", (), ret=Return.HEADERS, envid="Q+2Bq", auth="<>"),
         ),
+        ("FROM:<a@b.example> AUTH=e+3Dmc2@b.example", Envelope("a@b.example", (), auth="e+3Dmc2@b.example")),
     ],
 )
 def test_mail(argument: str, expected: Envelope) -> None:

@@ -71,11 +71,9 @@ class Field:
         """ " from 1 to 20 seconds", "" where there is no bound."""
         low, high, unit = self.setting.minimum, self.setting.maximum, self.setting.unit
         suffix = f" {unit}" if unit else ""
-        if low is None and high is None:
-            return suffix
-        if high is None:
-            return f" of at least {plain_number(low or 0)}{suffix}"
-        return f" from {plain_number(low or 0)} to {plain_number(high)}{suffix}"
+        if high is not None:
+            return f" from {plain_number(low or 0)} to {plain_number(high)}{suffix}"
+        return suffix if low is None else f" of at least {plain_number(low)}{suffix}"
 
 
 _KIND_WORDS = {

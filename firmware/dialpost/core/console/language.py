@@ -204,16 +204,15 @@ def _order(command: Command, behind: Sequence[Word], line: str) -> Order | Fault
     """The arguments, or which one is missing or too much."""
     if command.face:
         return Order(command, tuple(word.text for word in behind))
+    missing = [argument.name for argument in command.arguments[len(behind) :] if argument.required]
+    if missing:
+        return Fault(f"Missing {missing[0]}. Usage: {command.usage}")
     given: list[str] = []
-    for position, argument in enumerate(command.arguments):
-        if position >= len(behind):
-            if argument.required:
-                return Fault(f"Missing {argument.name}. Usage: {command.usage}")
-            break
+    for argument, word in zip(command.arguments, behind, strict=False):
         if argument.rest:
-            rest = line[behind[position].start :].strip()
+            rest = line[word.start :].strip()
             return Order(command, (*given, rest), rest)
-        given.append(behind[position].text)
+        given.append(word.text)
     if len(behind) > len(command.arguments):
         return Fault(f"Unexpected: {behind[len(command.arguments)].text}. Usage: {command.usage}")
     return Order(command, tuple(given))

@@ -62,6 +62,12 @@ def test_when_it_counts() -> None:
     assert line == "Takes effect on the next call: outbound.route, modem.numbers."
     assert other == "Takes effect when the current call ends: smtp.max_errors."
     assert start == "Takes effect when the daemon restarts: station.run_dir."
+    assert when_it_counts([f"smtp.{letter}" for letter in "abcdefghi"], call_is_up=True) == (
+        "Takes effect when the current call ends: "
+        "smtp.a, smtp.b, smtp.c, smtp.d, smtp.e, smtp.f, smtp.g, smtp.h and 1 more.",
+    )
+    [eight] = when_it_counts([f"smtp.{letter}" for letter in "abcdefgh"], call_is_up=True)
+    assert eight.endswith("smtp.g, smtp.h.")
     assert changed_keys(old, old) == () and when_it_counts((), call_is_up=True) == ()
 
 

@@ -195,6 +195,8 @@ def test_what_is_taken(name: str, typed: str, taken: str) -> None:
     [
         ("times", KEEP, "time of day"),
         ("timezone", "Port", "Did you mean America/Port-au-Prince or Asia/Port_Blair"),
+        ("timezone", "e", "Did you mean America/Port-au-Prince or Europe/Berlin or Europe/Vienna?"),
+        ("timezone", "r", "Did you mean America/Port-au-Prince or Asia/Port_Blair or Europe/Berlin?"),
         ("timezone", "europe/Viena", "Did you mean Europe/Vienna?"),
         ("timezone", "Mars/Base", "Use the form Europe/Berlin"),
         ("dns", "192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4", "at most three"),

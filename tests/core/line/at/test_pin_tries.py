@@ -14,6 +14,7 @@ from dialpost.core.line.at.pin_tries import QUERIES, pin_tries
         ("AT^CPIN?", ["^CPIN: READY,,10,3,10,2"], 3),
         ("AT^CPIN?", ["^CPIN: SIM PIN,3,10,2,10,3"], 2),
         ("AT^CPIN?", ["^CPIN: SIM PIN,3,10"], None),
+        ("AT^CPIN?", ["^CPIN: SIM PIN,3,10,2"], 2),
         ("AT^CPIN?", ["^CPIN: SIM PIN,3,10,"], None),
         ("AT+SPIC", ["+SPIC: 3,10,0,10"], 3),
         ('AT+QPINC="SC"', ['+QPINC: "SC",0,10'], 0),

@@ -34,6 +34,7 @@ from dialpost.core.line.modem.signs import (
         (["+CREG: 1, 0005, 0676, 7"], 1),
         (["+CREG: 0,2", "+CREG: 5"], 2),
         (["+CREG: 2", "+CREG: 0,1", "+CREG: 3, 81BF, 1"], 1),
+        (["+CREG: 0,2", "+CREG: 0,1"], 1),
         (["+CREG: 9"], 9),
         (["+CREG: 99999999999"], None),
         (["+CREG:", "+CREG: ,", "+CREG: x,1", "+CREG"], None),

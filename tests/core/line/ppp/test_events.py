@@ -4,7 +4,10 @@ import pytest
 
 from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import MOST_WORDS, Trouble, parse_event, trouble
+from dialpost.core.line.ppp.log import log_reason
 from dialpost.core.line.reasons import ppp_reason
+
+REFUSED = "Peer refused to authenticate itself"
 
 
 def test_a_trouble_survives_its_way_on_one_line_and_cut() -> None:
@@ -17,8 +20,11 @@ def test_a_trouble_survives_its_way_on_one_line_and_cut() -> None:
     ("down", "reason"),
     [
         (PppEnd(None, ("x",)), None),
-        (PppEnd(5, ("Peer refused to authenticate itself",), detail="ended here"), ppp_reason(5)),
+        (PppEnd(5, (REFUSED,), detail="ended here"), ppp_reason(5)),
         (PppEnd(16), ppp_reason(16)),
+        (PppEnd(16, detail="ended here"), ppp_reason(16)),
+        (PppEnd(19, (REFUSED,), detail="x"), log_reason((REFUSED,), was_up=False)),
+        (PppEnd(5, (REFUSED,)), log_reason((REFUSED,), was_up=False)),
     ],
 )
 def test_why_a_session_is_over(down: PppEnd, reason: object) -> None:

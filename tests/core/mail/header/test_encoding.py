@@ -40,6 +40,7 @@ def word(text: str, charset: str = "utf-8", label: str | None = None) -> bytes:
         ("X-To: ü@b\n".encode(), b"X-To: " + word("ü@b") + b"\n"),
         ("Content-Type: a/b; name=ü.txt\n".encode(), b"Content-Type: a/b;\n name*=utf-8''%C3%BC.txt\n"),
         ('Content-Type: a/b; name="ü x"; c=d\n'.encode(), b"Content-Type: a/b;\n name*=utf-8''%C3%BC%20x; c=d\n"),
+        (b'Content-Type: a/b; name="\xc3\xbc; c=d\n', b"Content-Type: a/b;\n name*=utf-8''%22%C3%BC; c=d\n"),
         (b"Content-Disposition: a; filename=\xfc\n", b"Content-Disposition: a;\n filename*=unknown-8bit''%FC\n"),
         (
             "Content-Disposition: a; filename*=utf-8''ü\n".encode(),

@@ -25,6 +25,8 @@ def b_word(charset: bytes, text: str, codec: str | None = None) -> bytes:
         (b"=?UTF8?Q?=c3=bc?=", "ü"),
         (b"=?utf-8?B?R3LDvMOfZQ?=", "Grüße"),  # without padding
         (b"=?utf-8?B?R3LDvMOf\xffZQ=?=", "Grüße"),
+        (b"=?utf-8?B?YWJjZ?=", "abc"),  # a letter that is no byte
+        (b"=?utf-8?q?=C3?= =?iso-8859-1?q?=BC?=", "Ã¼"),
         (b"=?utf-8?q?what? no?=", "what? no"),
         (b"=?utf-8?q?Gr\xc3\xbc=C3=9Fe?=", "Grüße"),
         (b"=?utf-8?q?=FC?=", "ü"),  # labelled wrongly

@@ -14,6 +14,8 @@ LINE_SECTIONS = frozenset({"link", "modem", "ppp", "call", "etrn", "outbound", "
 _DOORS = ("smtp.listen", "smtp.submission_listen", "smtp.submissions_listen")
 _LAN_ADDRESS = ("lan.method", "lan.interface", "lan.address", "lan.gateway", "lan.fallback_address")
 _NEXT_START = ("station.run_dir",)
+MOST_KEYS_NAMED = 8
+"""In a sentence; the others are counted."""
 
 
 def changed_keys(old: Config, new: Config) -> tuple[str, ...]:
@@ -72,8 +74,8 @@ def when_it_counts(keys: Iterable[str], *, call_is_up: bool) -> tuple[str, ...]:
 
 
 def _list(keys: list[str]) -> str:
-    most = 8
-    return ", ".join(keys[:most]) + (f" and {len(keys) - most} more" if len(keys) > most else "")
+    more = len(keys) - MOST_KEYS_NAMED
+    return ", ".join(keys[:MOST_KEYS_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _values(config: Config) -> dict[str, object]:
