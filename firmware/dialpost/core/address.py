@@ -1,7 +1,7 @@
 """Mailbox addresses and domain names (RFC 5321 §4.1.2, RFC 6531 §3.3, RFC 5890).
 
-Domains are compared and kept in lower case as A-labels; local parts are kept as they came and compared
-without regard to case where they are ours (RFC 5321 §2.4 leaves that to the final host).
+Domains are compared and stored in lower case as A-labels. Local parts are stored unchanged, and compared without
+regard to case if they are ours (RFC 5321 §2.4 leaves that to the final host).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import idna
 from dialpost.core.errors import AddressError
 
 MAX_LOCAL_OCTETS = 255
-"""RFC 5321 §4.5.3.1.1 says 64, and that no limit is better: lists and forwards (VERP, SRS) go past it."""
+"""RFC 5321 §4.5.3.1.1 says 64, and that no limit is better: lists and forwards (VERP, SRS) exceed it."""
 MAX_DOMAIN_OCTETS = 255  # RFC 5321 §4.5.3.1.2
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
@@ -45,7 +45,7 @@ class Mailbox:
 def normalise_domain(text: str) -> str:
     """The domain in lower case, as A-labels, without a final dot.
 
-    Raises: AddressError where it is not a domain name (RFC 1035 §2.3.1, RFC 5890).
+    Raises: AddressError if it is not a domain name (RFC 1035 §2.3.1, RFC 5890).
     """
     name = text.removesuffix(".").lower()
     if not name:
@@ -64,11 +64,11 @@ def normalise_domain(text: str) -> str:
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """Take an address apart: `local@domain`, with a quoted local part or an address literal if need be.
+    """Take an address apart: `local@domain`, with a quoted local part or an address literal if needed.
 
-    A source route (`@a,@b:user@c`) is dropped (RFC 5321 §4.1.1.3). Dots where the grammar has none (`mie..k@x`,
-    `mie.@x`: some providers gave out such addresses) make it a quoted local part, which means the same and is legal
-    wherever it goes (§4.1.2). Raises: AddressError.
+    A source route (`@a,@b:user@c`) is dropped (RFC 5321 §4.1.1.3). Dots where the grammar allows none (`mie..k@x`,
+    `mie.@x`: some providers assigned such addresses) turn it into a quoted local part, which means the same and is
+    legal everywhere (§4.1.2). Raises: AddressError.
     """
     return _mailbox(text)
 
@@ -98,7 +98,7 @@ def _literal(text: str, domain: str) -> str:
     inner = domain[1:-1] if domain.endswith("]") else ""
     bare = inner[5:] if inner.lower().startswith("ipv6:") else inner
     try:
-        if "%" in bare:  # a zone is for this machine alone, and may be any text
+        if "%" in bare:  # a zone means something only on this machine, and may be any text
             raise ValueError(bare)
         parsed = ipaddress.ip_address(bare)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Advice given in more than one place: written once, and each of it can be followed here and now.
+"""Advice given in more than one place, written once; all of it can be followed where it is read.
 
 Advice names commands in backticks; tests/test_advice.py takes each to the real command line or console.
 """

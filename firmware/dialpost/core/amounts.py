@@ -1,11 +1,13 @@
-"""Amounts as people read them: bytes, spans, moments, minutes, money; and whole numbers as they are typed."""
+"""Amounts in the form people read: bytes, lengths of time, moments, minutes, money; and parsing typed whole
+numbers."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, tzinfo
 
 MOST_DIGITS = 18
-"""Of a whole number anybody gives us: what fits 64 bits. (`int` refuses a text of thousands of digits.)"""
+"""The largest whole number accepted from outside: what fits 64 bits. (`int` refuses a text of thousands of
+digits.)"""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 
@@ -34,7 +36,7 @@ def span_words(seconds: float) -> str:
 
 
 def about_span(seconds: float) -> str:
-    """A length of time that is only guessed: 40 s, 2 min, 1 h 20 min. Never less than 5 s."""
+    """An estimated length of time: 40 s, 2 min, 1 h 20 min. Never less than 5 s."""
     if seconds < 57.5:
         return f"{max(5, 5 * round(seconds / 5))} s"
     if seconds < 59.5 * _MINUTE_S:
@@ -44,12 +46,12 @@ def about_span(seconds: float) -> str:
 
 
 def minutes_words(seconds: float) -> str:
-    """A number of minutes without its unit, one decimal place where there is one: 12, 0.5."""
+    """A number of minutes without its unit, with one decimal place if needed: 12, 0.5."""
     return f"{seconds / _MINUTE_S:.1f}".removesuffix(".0")
 
 
 def money(amount: float, currency: str) -> str:
-    """An amount with its currency, "" where none is configured: 0.40 EUR."""
+    """An amount with its currency, "" if none is configured: 0.40 EUR."""
     return f"{amount:.2f} {currency}".rstrip()
 
 
@@ -59,12 +61,13 @@ def count_words(number: int, one: str) -> str:
 
 
 def whole_number(text: str) -> int | None:
-    """The number that decimal digits stand for; None where the text is anything else, or senselessly long."""
+    """The number written in decimal digits; None if the text is anything else, or absurdly long."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
 
 
 def moment_words(unix_s: float, layout: str = "%Y-%m-%d %H:%M", tz: tzinfo | None = UTC) -> str:
-    """A moment; one that no calendar has (a damaged record, a file from the year 60000) as "an unknown time"."""
+    """A moment in words; one that no calendar has (a damaged record, a file from the year 60000) is "an unknown
+    time"."""
     try:
         return datetime.fromtimestamp(unix_s, tz).strftime(layout)
     except (ValueError, OverflowError, OSError):

@@ -17,5 +17,5 @@ class CallReason(Enum):
 
     @property
     def by_hand(self) -> bool:
-        """Whether somebody asked for it by hand: then no pause holds it back."""
+        """Whether somebody asked for it by hand; then no pause delays it."""
         return self in {CallReason.BUTTON, CallReason.COMMAND}

@@ -1,4 +1,4 @@
-"""How many columns of a terminal a text takes, and text cut, padded and broken to fit (Unicode Standard Annex 11).
+"""How many terminal columns a text takes; cutting, padding and breaking text to fit (Unicode Standard Annex 11).
 
 East Asian letters take two columns, combining marks none.
 """
@@ -16,22 +16,22 @@ def width(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """The text, or its beginning and "…" where it takes more."""
+    """The text; if it takes more, its beginning and "…"."""
     if width(text) <= columns:
         return text
     return _head(text, columns - 1) + "…"
 
 
 def pad(text: str, columns: int) -> str:
-    """The text with blanks behind it."""
+    """The text padded with spaces."""
     return text + " " * (columns - width(text))
 
 
 def wrap(text: str, columns: int, indent: int = 0) -> list[str]:
-    """Rows of at most `columns` columns, broken at blanks; the later ones begin with `indent` blanks.
+    """Rows of at most `columns` columns, broken at spaces; all but the first begin with `indent` spaces.
 
-    A longer word stays whole, so that addresses and commands can be copied; not East Asian text, nor a word longer
-    than any address.
+    A longer word stays whole, so that addresses and commands can be copied. East Asian text and words longer than
+    any address are broken.
     """
     lead = len(text) - len(text.lstrip(" "))
     rows, row = [], text[:lead]

@@ -1,4 +1,4 @@
-"""Times of day told as spans: "22:00-06:30" goes over midnight. Pure."""
+"""Spans of the day: "22:00-06:30" passes midnight. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def is_within(spans: Iterable[str], clock: str) -> bool:
-    """Whether `clock` (HH:MM) is in one of the spans (HH:MM-HH:MM; the end is no longer in it)."""
+    """Whether `clock` (HH:MM) is in one of the spans (HH:MM-HH:MM, the end excluded)."""
     return any(_covers(span, clock) for span in spans)
 
 

@@ -1,7 +1,7 @@
 """The one tree of exceptions.
 
-An expected outcome (a refusal by a server, a busy line) is a value, never an exception. What is
-raised is a broken promise: bad input, a full disk, a damaged store, a peer that left the protocol.
+An expected outcome (a refusal by a server, a busy line) is a value, never an exception. Exceptions are for broken
+promises: bad input, a full disk, a damaged store, a peer that violates the protocol.
 """
 
 
@@ -10,7 +10,7 @@ class DialpostError(Exception):
 
 
 class AddressError(DialpostError):
-    """Text is not a mailbox address or domain name. `text` is what was given, `why` is in plain words."""
+    """Text is not a mailbox address or domain name. `text` is what was given, `why` says why in plain words."""
 
     def __init__(self, text: str, why: str) -> None:
         super().__init__(f"{text!r} is not usable as an address: {why}")
@@ -27,7 +27,7 @@ class ConfigError(DialpostError):
 
 
 class JsonError(DialpostError, ValueError):
-    """A text is not JSON that can be used; the sentence says where and why."""
+    """A text is not usable JSON; the sentence says where and why."""
 
 
 class AccountError(DialpostError):
@@ -39,15 +39,15 @@ class CertificateError(DialpostError):
 
 
 class ProtocolError(DialpostError):
-    """A peer broke its protocol so that the dialogue can't go on (RFC 5321 §4.2)."""
+    """A peer violated its protocol, so that the dialogue can't continue (RFC 5321 §4.2)."""
 
 
 class StorageError(DialpostError):
-    """The card failed or a stored thing is not as it was written."""
+    """The card failed, or stored data is not as it was written."""
 
 
 class UpdateError(DialpostError):
-    """An update that can't be installed, and why; what runs goes on."""
+    """An update that can't be installed, and why; the running release is not affected."""
 
 
 class StorageFullError(StorageError):
@@ -55,11 +55,11 @@ class StorageFullError(StorageError):
 
 
 class ReadOnlyError(StorageError):
-    """The card takes no write at all: write-protected, or the system found a fault on it."""
+    """The card can't be written at all: it is write-protected, or the system found a fault on it."""
 
 
 class DamagedError(StorageError):
-    """A stored thing can't be read as what it should be. `set_aside` names where it was kept, if it was."""
+    """Stored data can't be interpreted. `set_aside` says where it was kept, if it was."""
 
     def __init__(self, message: str, set_aside: str | None = None) -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class NotFoundError(DialpostError):
 class ControlError(DialpostError):
     """The control socket can't be reached or refused the request; the text says what to do next.
 
-    `kind` is the class of the error at the other end, "" where it did not come from there.
+    `kind` is the class of the error at the other end, "" if it did not come from there.
     """
 
     def __init__(self, message: str, kind: str = "") -> None:
@@ -86,11 +86,11 @@ class ControlError(DialpostError):
 
 
 class StaleError(DialpostError):
-    """A candidate configuration was begun from one that is no longer the newest."""
+    """A candidate configuration is based on one that is no longer the newest."""
 
 
 class WarnFirstError(DialpostError):
-    """Somebody would be cut off: `sentences` says who. It is done when it is asked for anyway."""
+    """Somebody would be disconnected: `sentences` says who. It is done if it is requested anyway."""
 
     def __init__(self, sentences: tuple[str, ...]) -> None:
         super().__init__("\n".join(sentences))
@@ -98,11 +98,11 @@ class WarnFirstError(DialpostError):
 
 
 class PortError(DialpostError):
-    """A serial port can't be opened, or is gone (unplugged); the text says why and what to do."""
+    """A serial port can't be opened, or has disappeared (unplugged); the text says why and what to do."""
 
 
 class TerminalGoneError(DialpostError):
-    """Whoever sat at the console is gone: hung up, unplugged, the window closed. Nobody reads an answer."""
+    """The console's user is gone: hung up, unplugged, the window closed. Nobody would read an answer."""
 
 
 class IdleTooLongError(DialpostError):
@@ -118,15 +118,15 @@ class GpioError(DialpostError):
 
 
 class GpioNotThereError(GpioError):
-    """This machine has no such GPIO chip (yet: at power on it may still be looked for)."""
+    """This machine has no such GPIO chip (or not yet: at power-on it may still appear)."""
 
 
 class LineBusyError(GpioError):
-    """Another process holds the line; the text says which, where the kernel tells."""
+    """Another process holds the line; the text says which, if the kernel reports it."""
 
 
 def fault_words(error: Exception) -> str:
-    """What happened, for people: the system's words and the file they are about, without `[Errno N]`."""
+    """What happened, for people: the system's message and the file it is about, without `[Errno N]`."""
     if not isinstance(error, OSError) or not error.strerror:
         return str(error) or type(error).__name__
     return f"{error.strerror}: {error.filename}" if isinstance(error.filename, str) else error.strerror

@@ -1,4 +1,4 @@
-"""A finding: what was looked at, what is so, and what to do where that is not well."""
+"""A finding: what was checked, what was found, and what to do if something is wrong."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class Severity(Enum):
     """How bad it is."""
 
     OK = "ok"
-    SKIPPED = "skipped"  # not looked at; it is said why
+    SKIPPED = "skipped"  # not checked; the text says why
     WARNING = "warning"  # works, but not as well as it should, or not for everybody
     FAULT = "fault"  # mail will not arrive, or not leave
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`subject` is what was looked at, `what` is what is so, `advice` what to do ("" = nothing)."""
+    """`subject` is what was checked, `what` is what was found, `advice` what to do ("" = nothing)."""
 
     subject: str
     severity: Severity
@@ -32,7 +32,7 @@ def ok(subject: str, what: str) -> Finding:
 
 
 def skipped(subject: str, what: str, advice: str = "") -> Finding:
-    """It was not looked at."""
+    """It was not checked."""
     return Finding(subject, Severity.SKIPPED, what, advice)
 
 

@@ -1,8 +1,8 @@
-"""IP addresses, networks and names of interfaces out of a text: only the value that comes back is written anywhere.
+"""Parses IP addresses, networks and interface names; only the value returned is ever written anywhere.
 
-`ipaddress` keeps the zone of an IPv6 address as it was written (RFC 4007 §11), and a zone may be any text: a file
-for root made of it would hold that text. No setting of ours means the link-local address of one interface, so a
-zone is refused.
+`ipaddress` keeps the zone of an IPv6 address as it was written (RFC 4007 §11), and a zone may be any text, which
+would end up in a file made for root. None of our settings needs the link-local address of one interface, so a zone
+is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def ip_network(text: str, *, strict: bool = True) -> IpNetwork:
 
 
 def ip_interface(text: str) -> IpInterface:
-    """An address with the bits of its network. Raises: ValueError."""
+    """An address with its prefix length. Raises: ValueError."""
     return ipaddress.ip_interface(_without_zone(text))
 
 

@@ -1,9 +1,9 @@
-"""The one place where JSON is read (RFC 8259): whatever the text holds, the answer is a value or a sentence.
+"""The only place where JSON is read (RFC 8259): whatever the text contains, the result is a value or a sentence.
 
-Python's reader is right about JSON, but it also takes what JSON has not (NaN, numbers without end, lone
-surrogates), and what it takes breaks who uses it later: `int` of an infinity, a text that has no UTF-8, a depth
-that the next walk doesn't survive, a key that stands twice and means one thing here and another there (RFC 8259
-§4). All of that is refused here.
+Python's reader handles JSON correctly, but it also accepts what is not JSON (NaN, numbers without limit, lone
+surrogates), and that breaks later users: `int` of an infinity, a text that can't be encoded as UTF-8, a nesting
+depth that the next walk doesn't survive, a duplicate key that is read in two ways (RFC 8259 §4). All of that is
+refused here.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def parse_json(text: str | bytes) -> JsonValue:
-    """The value of a text; bytes are UTF-8. Raises: JsonError (a ValueError) with a sentence that says where."""
+    """The value of a text; bytes are UTF-8. Raises: JsonError (a ValueError) with a sentence that says where the
+    fault is."""
     try:
         if isinstance(text, bytes | bytearray):
             text = text.decode("utf-8-sig")
@@ -42,7 +43,7 @@ def parse_json(text: str | bytes) -> JsonValue:
 
 
 def parse_object(text: str | bytes) -> dict[str, JsonValue]:
-    """The same where it must be an object. Raises: JsonError."""
+    """The same for a text that must be an object. Raises: JsonError."""
     value = parse_json(text)
     if not isinstance(value, dict):
         raise JsonError("This is JSON, but not an object in { }.")
@@ -50,7 +51,7 @@ def parse_object(text: str | bytes) -> dict[str, JsonValue]:
 
 
 def render_json(value: object) -> str:
-    """One line of JSON that every reader takes: octets that were no UTF-8 become "?"."""
+    """One line of JSON that every reader accepts: octets that were not UTF-8 become "?"."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return _SURROGATE.sub("?", text)
 
@@ -68,7 +69,7 @@ def _no_constant(name: str) -> None:
 
 
 def _check(value: JsonValue) -> None:
-    """Raises: JsonError. Not by recursion: the depth is what is checked."""
+    """Raises: JsonError. Not recursive, because depth is what it checks."""
     layer: list[object] = [value]
     for _ in range(DEEPEST):
         following: list[object] = []

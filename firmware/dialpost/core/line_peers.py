@@ -1,12 +1,12 @@
-"""The line as mail sees it: which interfaces are its, and how many connections are served on it at once.
+"""The line as mail sees it: which interfaces belong to it, and how many connections are served on it at once.
 
-Imports nothing: root's script reads it while the line is paid for (edge/line/ppp/session).
+Imports nothing, because root's script loads it while the line is being paid for (edge/line/ppp/session).
 """
 
 from __future__ import annotations
 
 LINE_INTERFACES = "ppp"
-"""What the names of the line's interfaces begin with: pppd's, and nobody else's."""
+"""The prefix of the line's interface names: only pppd's begin with it."""
 OWN_INTERFACE = "lo"
 
 SERVED_AT_ONCE = 6
@@ -14,7 +14,7 @@ SERVED_AT_ONCE = 6
 
 
 def is_line(interface: str) -> bool:
-    """Whether it is that of a dialled line, where only the provider is."""
+    """Whether it belongs to a dialled line, which only the provider can use."""
     return interface.startswith(LINE_INTERFACES)
 
 

@@ -1,7 +1,7 @@
 """Password hashes in the form Dovecot reads: `{SCRAM-SHA-256}iterations,salt,stored,server`.
 
-RFC 5802 §3 with SHA-256 (RFC 7677): what is kept lets a password be checked and a SCRAM login be answered, but
-does not hold the password. Pure but slow on purpose: callers on an event loop use a thread.
+RFC 5802 §3 with SHA-256 (RFC 7677): the hash is enough to check a password and to answer a SCRAM login, but does
+not reveal the password. Pure but slow on purpose: callers on an event loop use a thread.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from dialpost.core.errors import AccountError
 
 SCHEME = "{SCRAM-SHA-256}"
 ITERATIONS = 20_000
-"""About 50 ms on a Pi Zero 2 W's core: a login is felt by nobody, a stolen file costs its thief. RFC 7677 §4
-asks for 4096 at least; the stored number travels with each hash, so raising this harms no account."""
+"""About 50 ms on a Pi Zero 2 W's core: nobody notices it at login, but it is expensive for the thief of a stolen
+file. RFC 7677 §4 asks for at least 4096; the number is stored with each hash, so raising this harms no account."""
 
 SALT_BYTES = 16
 MIN_LENGTH = 8
@@ -44,7 +44,7 @@ def hash_password(password: str, salt: bytes, iterations: int = ITERATIONS) -> s
 
 
 def verify_password(password: str, hashed: str) -> bool:
-    """Whether `password` is the one behind `hashed`; False for a text that is no such hash."""
+    """Whether `password` matches `hashed`; False for a text that is not such a hash."""
     parts = hashed.removeprefix(SCHEME).split(",")
     if not hashed.startswith(SCHEME) or len(parts) != 4 or (iterations := whole_number(parts[0])) is None:
         return False

@@ -1,14 +1,14 @@
-"""Foreign text on its way out: to a terminal, into a line of the log, into JSON for a script.
+"""Makes foreign text safe for output: on a terminal, in a log line, in JSON for a script.
 
-One alphabet of what may do harm there, wherever the text goes:
+Wherever the text goes, the same characters count as harmful:
 
 - controls, C0 and C1 (ECMA-48): U+009B moves the cursor as ESC [ does. They become "?".
-- direction marks, overrides and isolates (Unicode Standard Annex 9), which make a line read as another, and all
-  else that is only there to format (soft hyphens, blanks without width). They are taken out.
-- line and paragraph separators (U+2028, U+2029): for some programs a line ends there. They become blanks.
-- what has no character at all (lone surrogates, noncharacters, private use) becomes "?".
+- direction marks, overrides and isolates (Unicode Standard Annex 9), which make one line look like another, and all
+  other formatting characters (soft hyphens, zero-width spaces). They are removed.
+- line and paragraph separators (U+2028, U+2029): for some programs a line ends there. They become spaces.
+- codes without a character (lone surrogates, noncharacters, private use). They become "?".
 
-Joiners (U+200C, U+200D) stay: Persian and Indian names are spelt with them.
+Joiners (U+200C, U+200D) are kept: Persian and Indian names are spelt with them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ LONGEST_LINE = 2000
 """Characters of one line on a terminal."""
 
 _LONGEST_TEXT = 1000
-"""Characters of one text in JSON: longer ones are nobody's address or reply."""
+"""Characters of one text in JSON: no address or reply is longer."""
 
 _WORD = re.compile(r'[^\s"]*"(?:[^"\\\n]|\\.)*"@\S*|\S+')
-"""A quoted local part may hold blanks (RFC 5321 §4.1.2)."""
+"""A quoted local part may contain spaces (RFC 5321 §4.1.2)."""
 _AROUND_A_NAME = "“”„‘’…–—•→●○()<>[],.;:!?'"
 _SEPARATOR = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
 _HARMLESS = frozenset("\u200c\u200d")
@@ -40,7 +40,7 @@ _NEAR = {"…": "...", "–": "-", "—": "-", "“": '"', "”": '"', "„": '"
 
 
 def printable(text: str) -> str:
-    """The text in one line, harmless; its length may change."""
+    """The text on one line, made harmless; its length may change."""
     if text.isascii() and text.isprintable():
         return text
     text = _SEPARATOR.sub(" ", text)
@@ -60,12 +60,12 @@ def shortened(text: str, longest: int) -> str:
 
 
 def lines(text: str) -> str:
-    """A text of several lines, each of them harmless."""
+    """A text of several lines, each made harmless."""
     return text if text.isascii() and _plain(text) else "\n".join(map(printable, text.split("\n")))
 
 
 def for_json(value: object) -> object:
-    """A value for a script: every text in it harmless, names of members too. Line ends stay."""
+    """A value for a script: every text in it made harmless, member names included. Line endings are kept."""
     if isinstance(value, str):
         return lines(value[:_LONGEST_TEXT])
     if isinstance(value, Mapping):
@@ -76,9 +76,9 @@ def for_json(value: object) -> object:
 
 
 def log_pairs(values: Mapping[str, object]) -> str:
-    """`key=value` pairs of a line of the log; None and "" are left out.
+    """`key=value` pairs of a log line; None and "" are left out.
 
-    A value with blanks or quotes is quoted, and quotes in it are escaped: nobody else's text makes a pair.
+    A value with spaces or quotes is quoted, and quotes in it are escaped, so foreign text can't form a pair.
     """
     return " ".join(
         f"{key}={_log_value(value)}" for key, value in values.items() if value is not None and value != ""
@@ -86,9 +86,9 @@ def log_pairs(values: Mapping[str, object]) -> str:
 
 
 def in_ascii(text: str, start: int = 0, end: int | None = None) -> str:
-    """`text[start:end]` for a terminal that has ASCII alone: what reads like it.
+    """`text[start:end]` for a terminal with only ASCII: the nearest readable form.
 
-    An address or host name is never shown as another: there a character is escaped (jürgen@ as j\\xfcrgen@).
+    An address or host name must not look like another: in it, characters are escaped (jürgen@ as j\\xfcrgen@).
     """
     end = len(text) if end is None else end
     first = text.rfind("\n", 0, start) + 1
@@ -105,7 +105,7 @@ def _line_end(text: str, position: int) -> int:
 
 
 def _name_in(word: re.Match[str]) -> tuple[int, int] | None:
-    """Where in a word an address or host name stands, None where there is none."""
+    """Where in a word an address or host name is, None if there is none."""
     name = word[0].strip(_AROUND_A_NAME)
     begin = word.start() + len(word[0]) - len(word[0].lstrip(_AROUND_A_NAME))
     return (begin, begin + len(name)) if not name.isascii() and re.search(r"@|\w\.\w", name) else None
@@ -116,7 +116,7 @@ def _escaped(char: str) -> str:
 
 
 def nearest(char: str) -> str:
-    """ASCII that reads like the character; "?" where there is none."""
+    """ASCII that reads like the character; "?" if there is none."""
     if char.isascii():
         return char
     if char in _NEAR:
@@ -141,7 +141,7 @@ def _harmless(char: str) -> str:
     category = unicodedata.category(char)
     if category == "Cf":
         return ""
-    # What is left are blanks of other widths, and letters newer than this Python.
+    # What is left are spaces of other widths, and letters newer than this Python.
     return "?" if category in {"Cc", "Cs", "Co"} or _NONCHARACTER.match(char) else char
 
 

@@ -1,8 +1,8 @@
-"""The one place where TOML is read: whatever the text holds, the answer is tables or a sentence.
+"""The only place where TOML is read: whatever the text contains, the result is tables or a sentence.
 
-`tomllib` is right about TOML 1.0, but its parser calls itself for each bracket and copies a key for each of its
-dots, and Python's numbers have no end. So the text is looked through first, in one pass, and what came out after:
-nesting, keys and numbers are bounded here, and every fault is a ConfigError that says where it is.
+`tomllib` handles TOML 1.0 correctly, but its parser recurses for each bracket and copies a key for each of its
+dots, and Python's numbers have no limit. So the text is checked first, in one pass, and the result afterwards:
+nesting, keys and numbers are limited here, and every fault is a ConfigError that says where it is.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterator, Mapping
 from dialpost.core.errors import ConfigError
 
 LARGEST = 1_000_000
-"""Characters of one text; the largest configuration anybody wrote has a hundredth of it."""
+"""Characters of one text; the largest configuration anybody has written has a hundredth of that."""
 DEEPEST = 32
-"""Brackets within brackets, or parts of one dotted key. Nothing of ours has more than four."""
+"""Levels of brackets, or parts of one dotted key. None of our files has more than four."""
 _LONGEST_NUMBER = 64
 """Characters of one number: a 64-bit one in binary still fits, with its 0b rounded off."""
 _INT64 = 2**63
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
 def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[str, object]:
     """The tables of a text of at most `largest` characters. `source` names the file in messages.
 
-    Raises: ConfigError with one sentence that names line and column where the fault has a place.
+    Raises: ConfigError with one sentence, which names line and column if the fault has a place.
     """
     where = f"{source}: this" if source else "This"
     try:
@@ -47,7 +47,8 @@ def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[s
 
 
 def in_ascii_strings(text: str) -> str:
-    """The text with what is not ASCII escaped in its strings in "": it means the same (TOML 1.0, String)."""
+    """The text with everything outside ASCII escaped in its "" strings: the meaning is the same (TOML 1.0,
+    String)."""
     return _TOKEN.sub(lambda found: _escaped(found[0]) if found[0].startswith('"') else found[0], text)
 
 
@@ -65,9 +66,9 @@ def is_toml(text: str) -> bool:
 
 
 def statement_end(lines: list[str], start: int) -> int:
-    """The line behind the statement that begins at `start`: a value in brackets or long quotes runs over several.
+    """The line after the statement that begins at `start`: a value in brackets or long quotes may span several.
 
-    One pass, also where a value has thousands of lines. `start + 1` where it has no end.
+    One pass, even if a value has thousands of lines. `start + 1` if it has no end.
     """
     text = "\n".join(lines[start:])
     depth, line = 0, start
@@ -85,7 +86,7 @@ def statement_end(lines: list[str], start: int) -> int:
 
 
 def comment_start(line: str) -> int | None:
-    """Where the comment behind a one-line statement begins; None where there is none."""
+    """Where the comment after a one-line statement begins; None if there is none."""
     return next((token.start() for token in _TOKEN.finditer(line) if token["comment"] is not None), None)
 
 
@@ -93,11 +94,11 @@ _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 
 class _Fault(Exception):
-    """The words of a fault that `tomllib` would not survive, or would let through."""
+    """The description of a fault that `tomllib` would not survive, or would accept."""
 
 
 def _check_text(text: str, largest: int) -> None:
-    """Raises: _Fault for what costs `tomllib` its stack or its time."""
+    """Raises: _Fault for anything that would exhaust `tomllib`'s stack or take it too long."""
     if len(text) > largest:
         raise _Fault(f"it has {len(text)} characters; {largest} are allowed")
     try:
@@ -114,7 +115,7 @@ def _check_text(text: str, largest: int) -> None:
                 raise _Fault(f"a number of {len(word)} digits is too large ({_place(text, token.start())})")
             continue
         dots = dots + 1 if mark == "." else 0
-        depth += _DEPTH.get(mark, 0)  # below 0 tomllib goes no further
+        depth += _DEPTH.get(mark, 0)  # below 0 tomllib stops
         if depth > DEEPEST:
             raise _Fault(f"brackets are nested more than {DEEPEST} deep ({_place(text, token.start())})")
         if dots >= DEEPEST:
@@ -128,7 +129,7 @@ def _place(text: str, position: int) -> str:
 
 
 def _check_values(value: object, key: str, depth: int) -> None:
-    """Raises: _Fault for a number of more than 64 bits (TOML 1.0, "Integer"), or tables too deep in each other."""
+    """Raises: _Fault for a number of more than 64 bits (TOML 1.0, "Integer"), or tables nested too deep."""
     if depth > 2 * DEEPEST:
         raise _Fault(f"the tables of {key[:80]} are nested too deeply")
     if isinstance(value, int) and not -_INT64 <= value < _INT64:

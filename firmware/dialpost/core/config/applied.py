@@ -1,6 +1,6 @@
 """The outcome of applying a configuration to the system, for whoever committed it.
 
-Root's side writes it as JSON, the daemon's side reads it.
+Root writes it as JSON, the daemon reads it.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dialpost.core.json_text import parse_object
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """`applied`: the system is as the configuration says. Where it is not, `problems` says why, a sentence each.
+    """`applied`: the system is as the configuration says. If it is not, `problems` says why, a sentence each.
 
     `changed` lists the files written or removed, `reloaded` the services reloaded for them, in words; both are
-    empty where nothing had to change. `notes` are remarks that stop nothing.
+    empty if nothing had to change. `notes` are remarks that prevent nothing.
     """
 
     applied: bool
@@ -46,5 +46,5 @@ class ApplyResult:
 
 
 def not_applied(why: str) -> ApplyResult:
-    """The result where nothing could be done."""
+    """The result if nothing could be done."""
     return ApplyResult(applied=False, problems=(why,))

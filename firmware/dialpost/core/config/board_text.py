@@ -17,7 +17,7 @@ from dialpost.core.printable import LONGEST_SHOWN, shortened
 from dialpost.core.toml_text import parse_toml
 
 TOP = ""
-"""The name of the table that stands before the first [section]."""
+"""The name of the table before the first [section]."""
 
 
 def read_tables(text: str, source: str, tables: Mapping[str, type]) -> dict[str, object]:
@@ -84,7 +84,7 @@ def _value(field: Field, label: str, value: object, problems: list[str]) -> obje
 
 
 def _called(item: object) -> str:
-    """A table's own name, where it has one: people know their LED as "mail", not as the third."""
+    """A table's own name, if it has one: people know their LED as "mail", not as the third."""
     name = item.get("name") if isinstance(item, dict) else None
     return f" ({name})" if isinstance(name, str) else ""
 

@@ -24,8 +24,8 @@ ConfigValue = str | int | float | bool | Enum | tuple[object, ...] | dict[str, s
 class Field:
     """One key. `key` is dotted ("smtp.listen"; "outbound.route.domains" for a key of each [[route]]).
 
-    `value_type` is the Python type of the value, or of each item where `is_list`. `item_class` is the
-    dataclass of a list of tables ([[...]]), None for everything else.
+    `value_type` is the Python type of the value, or of each item if `is_list`. `item_class` is the dataclass of a
+    list of tables ([[...]]), None for everything else.
     """
 
     key: str
@@ -39,7 +39,7 @@ class Field:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words allowed; () where any value is."""
+        """The words allowed; () if any value is."""
         if issubclass(self.value_type, Enum):
             return tuple(str(member.value) for member in self.value_type)
         return ("debug", "info", "warning", "error") if self.key == "station.log_level" else ()
@@ -68,7 +68,7 @@ class Field:
         return words[1] if many else words[0]
 
     def range_words(self) -> str:
-        """ " from 1 to 20 seconds", "" where there is no bound."""
+        """ " from 1 to 20 seconds", "" if there is no bound."""
         low, high, unit = self.setting.minimum, self.setting.maximum, self.setting.unit
         suffix = f" {unit}" if unit else ""
         if high is not None:
@@ -106,7 +106,8 @@ _KIND_WORDS = {
 
 @functools.cache
 def sections() -> Mapping[str, type]:
-    """The sections' names and dataclasses, in the order of the file. Made once: every file read asks."""
+    """The sections' names and dataclasses, in the order of the file. Built once: every file that is read asks for
+    them."""
     return types.MappingProxyType(get_type_hints(Config))
 
 
@@ -127,7 +128,7 @@ def _declared(cls: type, prefix: str) -> tuple[Field, ...]:
 
 
 def all_fields() -> Iterator[Field]:
-    """Every key there is; those of a list of tables follow the list's own."""
+    """Every key; those of a list of tables follow the list's own."""
     for name, cls in sections().items():
         for item in fields_of(cls, name):
             yield item

@@ -1,6 +1,6 @@
 """Who committed which configuration, and when: one line at the top of each committed text.
 
-The line is a comment, so the text keeps its meaning, and it travels with the text: file and record can't be
+The line is a comment, so the text keeps its meaning, and it is part of the text, so file and record can't be
 separated.
 """
 
@@ -47,7 +47,7 @@ class Commit:
 
 
 class Proof(Enum):
-    """What a newly committed configuration has yet to prove; otherwise the previous one is restored."""
+    """What a newly committed configuration has to prove, or else the previous one is restored."""
 
     START = "start"  # the station starts with it
     CONFIRM = "confirm"  # somebody confirms it
@@ -55,7 +55,8 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Unproven:
-    """A configuration on trial. `back_to` is the number that is restored, 0 = none: set-up again."""
+    """A configuration on trial. `back_to` is the number to restore, 0 = none: the station waits for set-up
+    again."""
 
     number: int
     back_to: int
@@ -67,7 +68,7 @@ class Unproven:
 
     @classmethod
     def from_text(cls, text: str) -> Unproven | None:
-        """None where it is damaged."""
+        """None if it is damaged."""
         try:
             found = parse_object(text)
             return cls(_whole(found, "number"), _whole(found, "back_to"), Proof(found["proof"]))

@@ -1,4 +1,4 @@
-"""The sections of the configuration about mail: the server, relaying, TLS, delivery, the way out, ETRN."""
+"""The sections of the configuration about mail: the server, relaying, TLS, delivery, outgoing mail, ETRN."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FromCheck(Enum):
     """What to do about the From field of a logged-in user."""
 
     CHECK = "check"  # must be the user's own, or the message is refused
-    SENDER = "sender"  # may be another's; a Sender field then names the user
+    SENDER = "sender"  # may be somebody else's; a Sender field then names the user
     ALLOW = "allow"
 
 

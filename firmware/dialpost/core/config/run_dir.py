@@ -1,6 +1,6 @@
 """The folder of the daemon's control socket, read from a configuration without the full parser.
 
-Commands that ask the daemon need nothing else of it, and should start fast.
+Commands that ask the daemon need nothing else from it, and should start fast.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _PLAIN = re.compile(r"""\s*run_dir\s*=\s*(["'])(/[^"'\\]*)\1\s*(?:#.*)?""")
 
 
 def plain_run_dir(text: str) -> str | None:
-    """The folder, where the text names it in the usual form or not at all; None where it takes a parser."""
+    """The folder, if the text names it in the usual form or not at all; None if that takes a parser."""
     lines = [line for line in text.split("\n") if "run_dir" in line and not line.lstrip().startswith("#")]
     if not lines:
         return DEFAULT_RUN_DIR

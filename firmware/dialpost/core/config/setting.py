@@ -14,12 +14,11 @@ class Setting:
     """What a field's declaration says besides its name and type.
 
     `kind` refines the type: "hostname", "domain", "host", "ip", "interface" (a network interface's name),
-    "interface-address" (ADDRESS/BITS), "listen" (ADDRESS:PORT), "network" (CIDR),
-    "address" (a mailbox), "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name),
-    "path", "account", "timezone", "fingerprint" (SHA-256, hex), "phone-number",
-    "dial-prefix", "dial-suffix", "apn", "time-span" (HH:MM-HH:MM), "login-text" or ""
-    for plain. For lists it speaks of each item.
-    `minimum` and `maximum` bound a number (both inclusive) or, for lists, the number of items.
+    "interface-address" (ADDRESS/BITS), "listen" (ADDRESS:PORT), "network" (CIDR), "address" (a mailbox),
+    "separator", "time" (HH:MM), "weekday", "etrn-name" (domain, @domain or #name), "path", "account", "timezone",
+    "fingerprint" (SHA-256, hex), "phone-number", "dial-prefix", "dial-suffix", "apn", "time-span" (HH:MM-HH:MM),
+    "login-text" or "" for plain. In a list it applies to each item. `minimum` and `maximum` bound a number (both
+    inclusive) or, for lists, the number of items.
     """
 
     help: str
@@ -57,5 +56,5 @@ def section(factory: Callable[[], _T], help: str) -> _T:
 
 
 def plain_number(value: float) -> str:
-    """In the notation of people: 1099511627776, 0.5; never 1.1e+12."""
+    """In everyday notation: 1099511627776, 0.5; never 1.1e+12."""
     return str(int(value)) if value == int(value) else str(value)

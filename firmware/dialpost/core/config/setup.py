@@ -12,7 +12,7 @@ _RUN_DIR = re.compile(r"""^\s*run_dir\s*=\s*["'](/[^"'\n]*)["']""", re.MULTILINE
 
 
 def first_text(text: str, *, data_dir: str = "", run_dir: str = "") -> str:
-    """The text of a first configuration: `text`, with the folders given. Raises: ConfigError."""
+    """The text of a first configuration: `text`, with the given folders. Raises: ConfigError."""
     candidate = Candidate(text)
     for key, folder in (("station.data_dir", data_dir), ("station.run_dir", run_dir)):
         if folder:
@@ -21,7 +21,7 @@ def first_text(text: str, *, data_dir: str = "", run_dir: str = "") -> str:
 
 
 def run_dir_in(text: str) -> str:
-    """The folder of the control socket named in a configuration, however damaged; "" where none is."""
+    """The folder of the control socket named in a configuration, however damaged; "" if none is."""
     try:
         station = parse_toml(text).get("station")
         found = station.get("run_dir") if isinstance(station, dict) else None

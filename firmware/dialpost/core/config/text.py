@@ -48,14 +48,14 @@ def check_given(field: Field, label: str, value: object) -> object:
 
 
 class _Reader:
-    """Reads one file's tables into dataclasses and collects what is wrong on the way."""
+    """Reads one file's tables into dataclasses and collects every fault on the way."""
 
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._faulty: list[str] = []
 
     def has_told(self, sentence: str) -> bool:
-        """Whether a fault between keys only echoes a fault in one of them (which has its default here)."""
+        """Whether a fault between keys only follows from a fault in one of them (which has its default here)."""
         tables = {key.rpartition("].")[0] + "]" for key in self._faulty if "]." in key}
         return any(key in sentence for key in {*self._faulty, *tables})
 
@@ -92,7 +92,7 @@ class _Reader:
         return cls(**made)
 
     def given(self, field: Field, label: str, value: object) -> object:
-        """One key's value, checked; what it falls back to where it is not allowed."""
+        """One key's value, checked; its fallback if it is not allowed."""
         if field.is_table:
             return self._mapping(field, label, value)
         if not field.is_list:
@@ -122,7 +122,7 @@ class _Reader:
         return self._table(field.item_class, field.key, label, item)
 
     def _one(self, field: Field, label: str, value: object) -> object | None:
-        """The checked value; None where it is not allowed (already reported)."""
+        """The checked value; None if it is not allowed (already reported)."""
         try:
             return check_value(field, value)
         except ValueError as error:
@@ -154,7 +154,7 @@ class _Reader:
 
 
 def _same_name(key: str) -> list[str]:
-    """A key of that name in another section: the commonest slip after a misspelling."""
+    """A key of that name in another section: the most common mistake after a misspelling."""
     name = key.rpartition(".")[2]
     return [field.key for field in all_fields() if field.name == name][:1]
 
@@ -207,7 +207,7 @@ def toml_value(value: object) -> str:
     if isinstance(value, Enum):
         return toml_value(value.value)
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for DEL, which TOML wants escaped too.
+        # JSON's escapes are valid in TOML; only DEL has to be escaped as well.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, dict):
         return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"

@@ -1,7 +1,7 @@
-"""Times, days, amounts and telephone numbers as people write them, brought into normal form.
+"""Normalises times, days, amounts and telephone numbers as people write them.
 
-Each function gives the normal form or raises `ValueError` with words that can follow "is not allowed: " and name
-the right form. `core/config/values` calls them for values typed and for those of a file alike.
+Each function returns the normal form or raises `ValueError` with words that can follow "is not allowed: " and name
+the right form. `core/config/values` calls them for typed values and for those in a file.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ EMERGENCY = frozenset({
 to people in need. Those of a single country are in board/countries."""
 _SERVICE_CODE = re.compile(
     r"[*#]+\d{2,3}[*#]"
-)  # such as *31# (3GPP TS 22.030 §6.5.3): it is dialled with what follows
+)  # such as *31# (3GPP TS 22.030 §6.5.3): it is dialled together with what follows
 _DIALLABLE = re.compile(r"\+?[0-9*#,wWA-Da-d]+\Z")
-"""A to D are tones as the digits are (ITU-T Q.23, V.250 §6.3.1): some private exchanges want them."""
+"""A to D are tones like the digits (ITU-T Q.23, V.250 §6.3.1): some private exchanges need them."""
 
 
 def time_of_day(text: str) -> str:
@@ -110,7 +110,7 @@ def days(text: str) -> tuple[str, ...]:
 
 
 def all_days(items: Sequence[object]) -> list[object]:
-    """A list of days with its ranges expanded, each day once; anything else stays, to be reported."""
+    """A list of days with its ranges expanded, each day once; anything else is kept, to be reported."""
     found: list[object] = []
     for item in items:
         try:
@@ -144,7 +144,7 @@ def amount(text: str, unit: str) -> float:
 
 
 def phone_number(text: str) -> str:
-    """Digits, * and #, pauses, without what people put between for reading. Raises: ValueError."""
+    """Digits, * and #, pauses, without the separators people add for reading. Raises: ValueError."""
     if "(0)" in text and "+" in text:
         raise ValueError("dial either the (0) or the +CODE: write +49 961 ... or 0961 ...")
     number = re.sub(r"[\s()./-]", "", text.translate(DASHES))
@@ -164,7 +164,8 @@ def phone_number(text: str) -> str:
 
 
 def is_emergency(number: str, known: frozenset[str]) -> bool:
-    """Whether the dial string reaches one of these numbers, also after an outside line, a pause, a service code."""
+    """Whether the dial string reaches one of these numbers, even after an outside line, a pause or a service
+    code."""
     last = re.split(r"[,wW]+", _SERVICE_CODE.sub("", number))[-1].removeprefix("+")
     return last in known or (len(last) == 4 and last[0] in "09" and last[1:] in known)
 

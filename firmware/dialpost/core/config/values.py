@@ -1,7 +1,7 @@
-"""Checking one value against its `Setting`, and bringing it into normal form.
+"""Checks one value against its `Setting` and normalises it.
 
-Each check returns the value to keep or raises `ValueError` with what is wrong, in words that can follow
-"is not allowed: ".
+Each check returns the normalised value or raises `ValueError` with what is wrong, in words that can follow "is not
+allowed: ".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TIMEZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*\Z")
 
 
 def check_value(field: Field, value: object) -> object:
-    """One value (one item, where the field is a list) in its normal form. Raises: ValueError."""
+    """One value (one item, if the field is a list) in its normal form. Raises: ValueError."""
     if field.value_type is bool:
         if not isinstance(value, bool):
             raise ValueError(_wanted(field))
@@ -64,7 +64,7 @@ def _number(field: Field, value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, allowed):
         raise ValueError(_wanted(field))
     low, high = field.setting.minimum, field.setting.maximum
-    if not -_INT64 <= value < _INT64:  # what TOML can hold; NaN and infinity are not in it either
+    if not -_INT64 <= value < _INT64:  # what TOML can represent; this excludes NaN and infinity, too
         raise ValueError(_wanted(field))
     if not ((low is None or value >= low) and (high is None or value <= high)):
         raise ValueError(_wanted(field))
@@ -74,7 +74,7 @@ def _number(field: Field, value: object) -> object:
 def _typed_number(field: Field, text: str) -> float:
     """A number with its unit, as people write it. Raises: ValueError naming the right form."""
     unit = field.setting.unit
-    if text.strip().replace(".", "").isdecimal():  # in a file: a number stands there without quotes
+    if text.strip().replace(".", "").isdecimal():  # in a file, a number has no quotes
         raise ValueError(_wanted(field))
     if re.fullmatch(r"\s*\d+,\d{1,2}\s*", text) and field.value_type is float:
         raise ValueError(
@@ -97,7 +97,7 @@ def _choice(field: Field, value: str) -> object:
 
 def _empty(field: Field) -> str:
     if field.setting.kind == "login-text":
-        return ""  # nothing is waited for, or nothing but a line end is sent
+        return ""  # waits for nothing, or sends nothing but a line ending
     if field.is_list:
         raise ValueError("an item must not be empty")
     if field.setting.required:
@@ -132,7 +132,7 @@ def _route_domain(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    if "%" in value:  # of an address: no name has one
+    if "%" in value:  # part of an address: no name has one
         return _ip(value)
     try:
         address = ip_address(value.strip("[]"))
@@ -144,7 +144,7 @@ def _host(value: str) -> str:
 
 
 def _one_host(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
-    """Raises: ValueError for an address that means no host or many."""
+    """Raises: ValueError for an address that stands for no host or for many."""
     if address.is_unspecified or address.is_multicast or str(address) == "255.255.255.255":
         raise ValueError(
             "that can't be a host's address; enter a host's name or address, for example smtp.provider.example"
@@ -198,7 +198,7 @@ def _network(value: str) -> str:
 
 
 def _near_network(value: str) -> str:
-    """The network of a host's address with bits, or of 192.168.1.*; else an example."""
+    """The network of a host's address with bits, or of 192.168.1.*; otherwise an example."""
     try:
         return str(ipaddress.ip_network(value.replace(".*", ".0/24", 1).removesuffix(".*"), strict=False))
     except ValueError:
@@ -266,7 +266,7 @@ ACCOUNT_SIGNS = (
 
 
 def plain_name_hint(name: str) -> str:
-    """ ", like jose" for josé; "" where no name an account may have is near."""
+    """ ", like jose" for josé; "" if no valid account name is near."""
     near = re.sub(r"[^a-z0-9._-]+", ".", "".join(map(nearest, name.strip())).lower()).strip("._-")[:64]
     return f", for example {near}" if near != name and _ACCOUNT.match(near) else ""
 

@@ -1,4 +1,4 @@
-"""What Tab knows of the configuration's keys and values, from their declarations."""
+"""What Tab can complete of the configuration's keys and values, from their declarations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDEX = re.compile(r"\[\d*\]")
 
 
 def known_choices(source: Source, words: Sequence[str]) -> list[tuple[str, str]]:
-    """What may stand there, each with a word of help; `words` are those before it and its own beginning."""
+    """What may come next, each with a word of help; `words` are the words before it and its own beginning."""
     typed = words[-1] if words else ""
     if source is Source.KEY:
         return keys(typed)
@@ -48,7 +48,7 @@ def keys(typed: str) -> list[tuple[str, str]]:
 
 
 def field_of(key: str) -> Field | None:
-    """The declaration of a key as an operator writes it, with positions in lists; None where there is none."""
+    """The declaration of a key as an operator writes it, with positions in lists; None if there is none."""
     bare = _INDEX.sub("", key)
     try:
         return find_field(bare)
@@ -61,7 +61,7 @@ def field_of(key: str) -> Field | None:
 
 
 def values(key: str) -> list[tuple[str, str]]:
-    """The words a key may have, where they are known."""
+    """The words a key may have, if they are known."""
     field = field_of(key)
     if field is None or field.setting.secret:
         return []
@@ -73,7 +73,7 @@ def values(key: str) -> list[tuple[str, str]]:
 
 
 def section_list() -> list[str]:
-    """Every section with what it is about."""
+    """Every section with its description."""
     rows = [f"  {name:12}  {section_help(name)}" for name in sections()]
     return [*rows, "", "`explain SECTION` lists its keys, `explain KEY` explains one."]
 

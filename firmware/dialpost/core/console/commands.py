@@ -47,15 +47,16 @@ class Argument:
 
     @property
     def usage(self) -> str:
-        """NAME, or [NAME] where it may be left out."""
+        """NAME, or [NAME] if it may be left out."""
         return self.name if self.required else f"[{self.name}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command. `help` is a line, `more` what else an operator should know.
+    """One command. `help` is one line, `more` is what else an operator should know.
 
-    `face`: the words of the `dialpost` command that does it; what follows goes to it unchanged, options too.
+    `face`: the words of the `dialpost` command that does it; everything after them is passed to it unchanged,
+    options too.
     """
 
     group: Group
@@ -68,7 +69,7 @@ class Command:
 
     @property
     def name(self) -> str:
-        """Its words as one types them."""
+        """Its words as typed."""
         return " ".join(self.words)
 
     @property

@@ -5,10 +5,10 @@
     while (event := editor.event()) is not None: ...
     out = editor.data_to_send()     # what the terminal must be sent; the fewest bytes, see core/console/row
 
-After `begin` the keys are worked off up to the end of the line; what came behind it waits for the next `begin`, so
-that a pasted text meets each question in its turn and a password typed ahead is never echoed. What is drawn is the
-difference to what is on the screen when `data_to_send` is called: where many keys came at once (a paste, a slow
-line), the states between are never sent.
+After `begin` the keys are processed up to the end of the line; what comes after it waits for the next `begin`, so
+that pasted text answers one question after another and a password typed ahead is never echoed. `data_to_send` draws
+the difference from what is on the screen at that moment: if many keys came at once (a paste, a slow line), the
+states in between are never sent.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from dialpost.core.console.line_text import History, LineText
 from dialpost.core.console.row import DumbRow, Row
 
 _BELL = b"\a"
-_QUOTE = "\x16"  # Ctrl-V: the next character is meant as it stands
+_QUOTE = "\x16"  # Ctrl-V: the next character is taken literally
 
 
 class Mode(Enum):
     """What the line is for."""
 
     COMMAND = "command"  # history, Tab, "?"
-    ANSWER = "answer"  # a question's answer: neither of them
+    ANSWER = "answer"  # a question's answer: none of these
     SECRET = "secret"  # nothing is shown
-    TEXT = "text"  # a text's lines, pasted: Tab is a character
+    TEXT = "text"  # pasted lines of a text: Tab is a character
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A finished line of which a part is missing, because it had more than `line_text.LONGEST` characters."""
+    """A finished line that was truncated, because it had more than `line_text.LONGEST` characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ Event: TypeAlias = Line | TooLong | Interrupted | InputEnded
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What Tab does: `insert` is put in at the cursor; `choices` are shown where there are several."""
+    """What Tab does: `insert` is inserted at the cursor; `choices` are shown if there are several."""
 
     insert: str = ""
     choices: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Helper(Protocol):
         """What may follow the text before the cursor."""
 
     def help(self, before: str) -> Sequence[str]:
-        """Lines about what may follow; none where "?" is a character like others (in quotes)."""
+        """Lines about what may follow; none if "?" is an ordinary character (in quotes)."""
 
 
 class LineEditor:
@@ -94,33 +94,33 @@ class LineEditor:
         self._prompt, self._mode = "", Mode.COMMAND
         self._is_open = self._is_literal = self._is_cut = False
         self.keys_pressed = 0
-        """Keys so far; noise is none, so that it keeps no session alive."""
+        """Keys so far; noise does not count, so that it keeps no session alive."""
 
     # -- input ----------------------------------------------------------------------------------------
 
     def begin(self, prompt: str, mode: Mode = Mode.COMMAND, helper: Helper | None = None) -> None:
-        """Ask for a line. The prompt has no line end in it."""
+        """Ask for a line. The prompt contains no line ending."""
         self._prompt, self._mode, self._helper = prompt, mode, helper
         self._line.put("")
         self._history.rewind()
         self._is_open, self._is_literal, self._is_cut = True, False, False
 
     def receive(self, data: bytes) -> None:
-        """Take what the terminal sent."""
+        """Feed in what the terminal sent."""
         self._input.extend(data)
 
     def pause(self) -> None:
-        """Nothing came for a fraction of a second: a key begun and not finished was noise."""
+        """Nothing came for a fraction of a second: an unfinished key was noise."""
         if not self._input:
             self._decoder.pause()
 
     @property
     def has_input(self) -> bool:
-        """Whether something waits that was typed (or pasted) ahead."""
+        """Whether anything typed (or pasted) ahead is waiting."""
         return bool(self._input)
 
     def forget_newest(self) -> None:
-        """Drop the line finished last from the history: there is something in it that must not come back."""
+        """Drop the last finished line from the history: it contains something that must not be shown again."""
         self._history.forget_newest()
 
     def drop_input(self) -> None:
@@ -129,7 +129,7 @@ class LineEditor:
         self._decoder.pause()
 
     def event(self) -> Event | None:
-        """Work off keys until a line is finished; None when all that came is worked off."""
+        """Process keys until a line is finished; None once everything received is processed."""
         while self._is_open and self._input:
             byte = self._input.popleft()
             if byte == ord(_QUOTE) and self._mode is not Mode.TEXT and self._decoder.is_at_rest:
@@ -144,7 +144,7 @@ class LineEditor:
         return None
 
     def key(self) -> Key | str | None:
-        """One key that is no part of a line (for "--more--"); None when none came."""
+        """One key that is not part of a line (for "--more--"); None if none came."""
         while self._input:
             key = self._decoder.receive(self._input.popleft())
             if key is not None:
@@ -155,7 +155,7 @@ class LineEditor:
     # -- output ---------------------------------------------------------------------------------------
 
     def data_to_send(self) -> bytes:
-        """Everything said, and the line as it stands now."""
+        """All output, and the line in its current state."""
         out, self._output = self._output, b""
         if self._is_open:
             text, cursor = ("", 0) if self._mode is Mode.SECRET else (self._line.text, self._line.cursor)
@@ -163,7 +163,7 @@ class LineEditor:
         return out
 
     def interject(self, data: bytes) -> None:
-        """Show something above the line that is being typed; `data` ends with a line end."""
+        """Show something above the line that is being typed; `data` ends with a line ending."""
         self._output += self._row.wipe() + data
 
     # -- keys -----------------------------------------------------------------------------------------
@@ -238,12 +238,12 @@ class LineEditor:
             self._line.put(found)
 
     def _show_under(self, lines: Sequence[str]) -> None:
-        """Leave the line standing, print, and have it drawn again below."""
+        """Leave the line in place, print, and have it drawn again below."""
         self._output += self._row.finish(self._prompt, self._line.text)
         self._output += b"".join(line.encode("ascii", "replace") + b"\r\n" for line in lines)
 
     def _bell(self) -> None:
-        if not self._output.endswith(_BELL):  # noise rings once
+        if not self._output.endswith(_BELL):  # noise rings the bell once
             self._output += _BELL
 
 

@@ -1,7 +1,7 @@
-"""Hints that name a command, as they are typed at the console.
+"""Hints that name a command, in the form used at the console.
 
-A message may come from any part of the station and names commands as a shell takes them: `dialpost queue list`. At
-the console the word `dialpost` is superfluous, and the commands about the configuration have no `config`.
+A message may come from any part of the station and names commands as in a shell: `dialpost queue list`. At the
+console the word `dialpost` is not needed, and the commands about the configuration have no `config`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dialpost.core.console.commands import COMMANDS, Group
 _HINT = re.compile(r"`dialpost ([a-z][^`\n]*)`")
 _CONFIG = "config "
 _OF_FILES = ("check", "show")
-"""`dialpost config` has these too, but there they are about a file."""
+"""`dialpost config` has these too, but there they work on a file."""
 _NAMES = tuple(command.name for command in COMMANDS if command.group is not Group.CONFIGURATION)
 _CONFIG_NAMES = tuple(
     command.name
@@ -23,7 +23,7 @@ _CONFIG_NAMES = tuple(
 
 
 def at_console(text: str) -> str:
-    """The text with each hint as the console takes it; what the console lacks stays as it is."""
+    """The text with each hint in the console's form; commands that the console lacks are unchanged."""
     return _HINT.sub(_short, text)
 
 

@@ -1,10 +1,12 @@
-"""Bytes of a terminal to keys: control characters, escape sequences, UTF-8, and what a telnet client says between.
+"""Turns a terminal's bytes into keys: control characters, escape sequences, UTF-8, and what a telnet client sends
+in between.
 
-Fed in any pieces. A terminal answers questions that a program before us asked, and tells of its mouse: what it
-sends is taken whole by the grammar of ECMA-48, never typed as text. What no terminal of ours sends (line noise,
-NULs from a BREAK, broken sequences, bytes that are no UTF-8) gives no key and does no harm; an escape sequence ends
-at the latest at the next control character that stands in none, or at `pause`: noise never swallows an Enter.
-Source of the sequences: ECMA-48 §5.3 to §5.6, DEC VT100 and VT220, xterm and the Linux console; RFC 854, RFC 855.
+Input may be split anywhere. A terminal answers queries that an earlier program sent, and reports its mouse: such
+sequences are consumed whole by the grammar of ECMA-48, never typed as text. Anything that no real terminal sends
+(line noise, NULs from a BREAK, broken sequences, bytes that are not UTF-8) yields no key and does no harm. An
+escape sequence ends at the latest at the next control character that can't be part of one, or at `pause`: noise
+never swallows an Enter. Sources of the sequences: ECMA-48 §5.3 to §5.6, DEC VT100 and VT220, xterm and the Linux
+console; RFC 854, RFC 855.
 """
 
 from __future__ import annotations
@@ -74,9 +76,9 @@ _AFTER_ESCAPE = {"b": Key.WORD_LEFT, "f": Key.WORD_RIGHT, "\x7f": Key.KILL_WORD,
 
 
 _LINUX_FUNCTION_KEY = "["
-"""The Linux console's F1 to F5 are ESC [ [ A to E: a final byte with one more behind it."""
+"""The Linux console's F1 to F5 are ESC [ [ A to E: a final byte followed by one more."""
 _MOUSE = "M"
-"""ESC [ M without parameters: X10's way to tell of the mouse, three bytes of any value from 0x20 behind it."""
+"""ESC [ M without parameters: X10's mouse report, followed by three bytes of any value from 0x20."""
 _MOUSE_BYTES = 3
 
 
@@ -106,9 +108,9 @@ _INTRODUCERS = {
     "^": _State.STRING,
     "X": _State.STRING,
 }
-"""What follows ESC. The same minus 0x40 is the introducer in one byte of eight bits (ECMA-48 §5.3)."""
+"""What follows ESC. The same plus 0x40 is the introducer as a single 8-bit byte (ECMA-48 §5.3)."""
 _IN_STRINGS = frozenset({0x08, 0x09, 0x0B, 0x0C})
-"""Format effectors a string may hold (ECMA-48 §5.6). CR and LF end it here: an Enter is worth more."""
+"""Format effectors a string may contain (ECMA-48 §5.6). CR and LF end it here: an Enter matters more."""
 _BEL, _ESC, _IAC = 0x07, 0x1B, 0xFF
 _IP, _SB, _SE, _WILL, _DONT = 0xF4, 0xFA, 0xF0, 0xFB, 0xFE
 _LEAST_COMMAND = 0xEC  # EOF, RFC 1184
@@ -118,7 +120,8 @@ _TELNET = frozenset({_State.IAC, _State.OPTION, _State.SUBNEGOTIATION, _State.SU
 
 
 class KeyDecoder:
-    """One terminal's stream. `receive` gives the keys (a `Key`, or a printable character) of one byte."""
+    """One terminal's stream. `receive` returns the keys (a `Key`, or a printable character) that one byte
+    yields."""
 
     def __init__(self) -> None:
         self._state = _State.GROUND
@@ -129,11 +132,11 @@ class KeyDecoder:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether the next byte begins something of its own."""
+        """Whether the next byte begins something new."""
         return self._state is _State.GROUND and not self._utf8
 
     def receive(self, byte: int) -> Key | str | None:
-        """The key that this byte completes, None if it completes none."""
+        """The key that this byte completes, None if there is none."""
         after_cr, self._after_cr = self._after_cr, False
         if self._state in _TELNET:
             return self._telnet(byte)
@@ -149,11 +152,13 @@ class KeyDecoder:
         return self._in_sequence(byte)
 
     def pause(self) -> None:
-        """Nothing came for a while: what was begun will not be finished. (No terminal pauses within a key.)"""
+        """Nothing came for a while: an unfinished sequence will not be completed. (No terminal pauses within a
+        key.)"""
         self._state, self._utf8 = _State.GROUND, b""
 
     def _telnet(self, byte: int) -> Key | str | None:
-        """What a telnet client says to its server is not for us (RFC 854): it came through the port's cable."""
+        """What a telnet client says to its server is not for us (RFC 854): it came through the cable at the
+        port."""
         state, self._state = self._state, _State.GROUND
         if state is _State.IAC:
             if byte < _LEAST_COMMAND:
@@ -175,7 +180,7 @@ class KeyDecoder:
         state, self._state = self._state, _State.GROUND
         self._utf8 = b""
         if byte == _ESC:
-            self._state = _State.ESCAPE  # of ST too: its backslash gives no key
+            self._state = _State.ESCAPE  # of ST too: its backslash yields no key
             return None
         if state is _State.STRING:
             if byte == _BEL:
@@ -199,7 +204,7 @@ class KeyDecoder:
             self._state = _State.GROUND if byte == 0x9C and not self._utf8 else state
             self._in_string(byte)
             return None
-        if byte >= 0x80:  # in no sequence: the one begun was noise
+        if byte >= 0x80:  # not part of any sequence: the unfinished one was noise
             return self._text(byte) if state is not _State.ESCAPE else None
         if state in {_State.ESCAPE, _State.ESCAPE_MORE}:
             return self._after_escape(state, char)
@@ -208,7 +213,7 @@ class KeyDecoder:
         return self._in_control(state, char) if state is not _State.ONE_MORE else None
 
     def _in_string(self, byte: int) -> None:
-        """ST in one byte is also a byte of UTF-8 characters: it ends the string only where it is none of those."""
+        """ST as one byte also occurs in UTF-8 characters: it ends the string only if it is not part of one."""
         if byte >= 0xC2:
             self._utf8, self._left = b"?", 1 if byte < 0xE0 else 2 if byte < 0xF0 else 3
         elif self._utf8 and byte >= 0x80:
@@ -272,7 +277,7 @@ class KeyDecoder:
         return char if len(char) == 1 and char.isprintable() else None
 
     def _c1(self, code: int) -> None:
-        """A control of eight bits, or the same as a character of UTF-8: it may introduce a sequence."""
+        """An 8-bit control, or the same as a UTF-8 character: it may introduce a sequence."""
         introduced = _INTRODUCERS.get(chr(code - 0x40))
         if introduced is not None:
             self._begin(introduced)

@@ -1,8 +1,8 @@
 """The command language: which command a line means, what Tab completes, what "?" shows. Derived from the table
 alone.
 
-Words may be shortened while they stay unambiguous (`comm conf 5`); a whole word always wins. Whoever is used to the
-command line may put `dialpost` in front.
+Words may be shortened as long as they are unambiguous (`comm conf 5`); a complete word always wins. A leading
+`dialpost`, as on the command line, is ignored.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from dialpost.core.console.editor import Completion
 from dialpost.core.console.words import Word, cut
 
 Sources: TypeAlias = Callable[[Source, Sequence[str]], Sequence[tuple[str, str]]]
-"""What may stand for an argument, each with a word of help; the second parameter has the words before it."""
+"""The possible values of an argument, each with a word of help; the second parameter is the words before it."""
 
 _PREFIX = "dialpost"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A line understood. `arguments` are those given; `rest` is the last one as it was typed."""
+    """A line that was understood. `arguments` are those given; `rest` is the last one as it was typed."""
 
     command: Command
     arguments: tuple[str, ...]
@@ -32,14 +32,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A line not understood, and why."""
+    """A line that was not understood, and why."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """How far the words of a line go: the commands still possible, and the words behind them."""
+    """How far the words of a line lead: the commands still possible, and the words after them."""
 
     commands: tuple[Command, ...]
     depth: int
@@ -47,12 +47,12 @@ class _Found:
 
     @property
     def exact(self) -> Command | None:
-        """The command whose words are all there."""
+        """The command whose words are complete."""
         return next((one for one in self.commands if len(one.words) == self.depth), None)
 
 
 class Language:
-    """Understands lines. `commands` is the table; `face_options` gives the options of a face."""
+    """Understands lines. `commands` is the table; `face_options` returns the options of a face."""
 
     def __init__(
         self,
@@ -83,14 +83,14 @@ class Language:
         return _order(command, found.behind, line)
 
     def _find(self, words: Sequence[Word]) -> _Found | Fault:
-        """Go down the table word by word."""
+        """Walk the table word by word."""
         commands, depth = self._commands, 0
         for word in words:
             longer = [one for one in commands if len(one.words) > depth]
             nexts = list(dict.fromkeys(one.words[depth] for one in longer))
             is_done = len(longer) < len(commands)
             hits = _matching(word.text, nexts)
-            # Behind a whole command an argument may stand: only a word that is no abbreviation leads further.
+            # A complete command may be followed by an argument, so only an unabbreviated word leads further.
             if is_done and len(hits) != 1:
                 break
             if is_done and _takes_argument(commands, depth) and hits != [word.text]:
@@ -138,7 +138,7 @@ class Language:
         return lines or ["No match."]
 
     def _candidates(self, before: str) -> tuple[list[tuple[str, str]], str]:
-        """What may stand at the end of `before`, and the beginning of it that is typed already."""
+        """What may come at the end of `before`, and the part of it that is already typed."""
         words = _without_prefix(cut(before).words)
         typed = "" if not before or before[-1] in " \t" or not words else words[-1].text
         found = self._found_before(before, typed)
@@ -181,7 +181,8 @@ class Language:
         return [*lines[1:], "", "Tab completes, ? shows what may follow, and words may be shortened."]
 
     def manual(self, text: str) -> list[str]:
-        """`help COMMAND`: everything about it, or about each that begins so; nothing where there is none."""
+        """`help COMMAND`: everything about it, or about each command that begins that way; nothing if there is
+        none."""
         found = self._find(_without_prefix(cut(text).words))
         if isinstance(found, Fault) or found.behind:
             return []
@@ -193,7 +194,7 @@ class Language:
 
 
 def _common_start(words: Sequence[str]) -> str:
-    """What all of them begin with."""
+    """Their common beginning."""
     if not words:
         return ""
     low, high = min(words), max(words)
@@ -201,7 +202,7 @@ def _common_start(words: Sequence[str]) -> str:
 
 
 def _order(command: Command, behind: Sequence[Word], line: str) -> Order | Fault:
-    """The arguments, or which one is missing or too much."""
+    """The arguments, or which one is missing or superfluous."""
     if command.face:
         return Order(command, tuple(word.text for word in behind))
     missing = [argument.name for argument in command.arguments[len(behind) :] if argument.required]

@@ -1,11 +1,11 @@
-"""The line being typed: its text, the cursor, what was killed. No terminal here."""
+"""The line being typed: its text, the cursor, what was killed. Knows no terminal."""
 
 from __future__ import annotations
 
 from dialpost.core.console.keys import Key
 
 LONGEST = 8192
-"""Characters in a line. One key of the configuration with its longest list has less."""
+"""Characters in a line. One key of the configuration with its longest list needs fewer."""
 
 
 class LineText:
@@ -21,7 +21,7 @@ class LineText:
         self.text, self.cursor = text, len(text)
 
     def insert(self, text: str) -> bool:
-        """Put in at the cursor. False, and nothing changed, where the line would become too long."""
+        """Insert at the cursor. False, with nothing changed, if the line would become too long."""
         if len(self.text) + len(text) > LONGEST:
             return False
         self.text = self.text[: self.cursor] + text + self.text[self.cursor :]
@@ -29,7 +29,7 @@ class LineText:
         return True
 
     def edit(self, key: Key) -> bool:
-        """Carry out one editing key; False where it changes nothing (at an end) or is no editing key."""
+        """Carry out one editing key; False if it changes nothing (at an end) or is not an editing key."""
         before = (self.text, self.cursor)
         text, at = before
         if key is Key.BACKSPACE and at:
@@ -81,7 +81,7 @@ _MOVES = {
 
 
 class History:
-    """Lines entered before, walked with the arrow keys; what was being typed is the newest of them."""
+    """Lines entered before, browsed with the arrow keys; the line being typed is the newest."""
 
     def __init__(self, most: int = 100) -> None:
         self._lines: list[str] = []
@@ -90,7 +90,7 @@ class History:
         self._draft = ""
 
     def add(self, line: str) -> None:
-        """Keep a line; not one that is empty or the same as the one before."""
+        """Keep a line, unless it is empty or the same as the one before."""
         if line.strip() and line != (self._lines[-1] if self._lines else ""):
             self._lines = [*self._lines, line][-self._most :]
         self.rewind()
@@ -101,11 +101,11 @@ class History:
         self.rewind()
 
     def rewind(self) -> None:
-        """A new line begins: the walk starts from the newest."""
+        """A new line begins: browsing starts from the newest."""
         self._at, self._draft = len(self._lines), ""
 
     def walk(self, step: int, current: str) -> str | None:
-        """The line `step` further (-1 older, 1 newer); None at an end. `current` is kept while walking."""
+        """The line `step` further (-1 older, 1 newer); None at an end. `current` is kept while browsing."""
         target = self._at + step
         if not 0 <= target <= len(self._lines):
             return None

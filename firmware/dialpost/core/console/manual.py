@@ -1,4 +1,4 @@
-"""docs/console.md: how an operator meets the console; its commands from the table that runs."""
+"""docs/console.md: how to use the console; its commands come from the table that runs."""
 
 from __future__ import annotations
 
@@ -150,5 +150,5 @@ def _lines(command: Command) -> Iterator[str]:
 
 
 def _wrapped(text: str) -> str:
-    """Prose of the page's width. Code may break at its blanks, words don't."""
+    """Prose wrapped to the page's width. Code may break at its spaces, words don't."""
     return fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)

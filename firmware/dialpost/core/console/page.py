@@ -1,4 +1,4 @@
-"""Laying out what is said: rows that fit, characters the terminal has, a stop at the end of a screen."""
+"""Laying out output: rows that fit, characters the terminal has, a stop at the end of a screen."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def rows(text: str, width: int, *, utf8: bool) -> Iterator[str]:
 
 
 def _last_column(line: str) -> int:
-    """Where the last column begins: behind two blanks, or after the indentation."""
+    """Where the last column begins: after two spaces, or after the indentation."""
     gap = line.rfind("  ", 0, len(line.rstrip()))
     return gap + 2 if gap >= 0 else len(line) - len(line.lstrip(" "))
 
 
 def plain(text: str, *, utf8: bool) -> str:
-    """The text without control characters; without `utf8` in ASCII, as near as may be."""
+    """The text without control characters; without `utf8`, the nearest ASCII."""
     text = lines(text)
     if utf8 or text.isascii():
         return text
@@ -38,14 +38,14 @@ def plain(text: str, *, utf8: bool) -> str:
 
 
 class Page:
-    """How much of the screen is filled since an operator pressed a key."""
+    """How much of the screen has been filled since the operator last pressed a key."""
 
     def __init__(self, height: int, width: int) -> None:
         self._room, self._width = max(4, height) - 1, width
         self._used = 0
 
     def start(self) -> None:
-        """An operator looks: from here a whole screen may be filled."""
+        """The operator is looking: a whole screen may be filled from here."""
         self._used = 0
 
     def one_more(self) -> None:
@@ -53,7 +53,7 @@ class Page:
         self._used = self._room - 1
 
     def is_full(self) -> bool:
-        """Whether the next row would push out one that nobody had time to read."""
+        """Whether the next row would scroll out one that nobody had time to read."""
         return self._used >= self._room
 
     def add(self, row: str) -> None:

@@ -1,8 +1,8 @@
 """The rescue menu: what can be done with a station whose configuration can't be used or whose daemon is not
 running.
 
-Pure: a page of numbered lines, and what a typed number means. `cli/console/rescue` does it. The numbers never
-change, so that somebody on the telephone can say "press 3".
+Pure: a page of numbered lines, and what a typed number means. `cli/console/rescue` carries it out. The numbers
+never change, so that somebody on the telephone can say "press 3".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 LONGEST_TEXT = 1_000_000
-"""Characters of a pasted configuration; the file may have no more bytes."""
+"""Characters of a pasted configuration; the file may not have more bytes either."""
 TEXT_ENDS, TEXT_DROPPED = ".", "drop"
 RESET_WORDS = "erase everything"
 
@@ -37,7 +37,7 @@ MENU: tuple[Action, ...] = tuple(Action)
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the menu is shown. `daemon_runs` is False where nothing answers on the control socket."""
+    """Why the menu is shown. `daemon_runs` is False if nothing answers on the control socket."""
 
     problems: tuple[str, ...]
     daemon_runs: bool
@@ -65,13 +65,13 @@ class Trouble:
 
 
 def page(trouble: Trouble) -> str:
-    """The menu, under what is wrong."""
+    """The menu, below what is wrong."""
     lines = [f"{number:3}  {action.value}" for number, action in _numbered()]
     return "\n".join(["This is the rescue menu.", trouble.words(), "", *lines])
 
 
 def pick(line: str) -> Action | None:
-    """What was meant; None where it is not a number of the menu."""
+    """What was meant; None if it is not a number in the menu."""
     typed = line.strip()
     return next((action for number, action in _numbered() if typed == str(number)), None)
 
@@ -83,7 +83,7 @@ def _numbered() -> list[tuple[int, Action]]:
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A configuration that was in force. `fault` is "" where it can be used today."""
+    """An earlier active configuration. `fault` is "" if it can be used today."""
 
     number: int
     who: str
@@ -102,7 +102,7 @@ def earlier_page(kept: Sequence[Earlier]) -> str:
 
 
 class PastedText:
-    """Lines until one that is only a dot. What is too long is dropped, with the rest of what comes."""
+    """Lines up to one that is only a dot. Whatever exceeds the limit is dropped, with all that follows."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -111,7 +111,7 @@ class PastedText:
         self.is_dropped = False
 
     def line(self, text: str) -> None:
-        """One line; none counts after the end."""
+        """One line; those after the end do not count."""
         if self.is_over:
             return
         word = text.strip()
@@ -128,5 +128,5 @@ class PastedText:
 
     @property
     def text(self) -> str:
-        """What came."""
+        """The text so far."""
         return "".join(f"{line}\n" for line in self._lines)

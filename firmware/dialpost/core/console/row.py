@@ -1,8 +1,8 @@
-"""One row of a terminal: the fewest bytes that make it show something else.
+"""One row of a terminal: the fewest bytes that change what it shows.
 
-The row never reaches the last column, so that no terminal wraps. Its width is all that is known of the terminal;
-nothing is ever asked of it. A line longer than the row is shown in part, "<" and ">" where it goes on.
-A dumb terminal knows BS, CR and LF only: there the line may wrap, and the cursor stays at its end.
+The row never reaches the last column, so that no terminal wraps. Its width is all that is known about the terminal,
+which is never queried. A line longer than the row is shown in part, with "<" and ">" where it continues. A dumb
+terminal knows BS, CR and LF only: there the line may wrap, and the cursor stays at its end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _CLEAR_SCREEN = b"\x1b[H\x1b[2J"
 
 
 def one_column(text: str, *, utf8: bool) -> str:
-    """The text as it is drawn: one column a character, whatever the terminal can't show replaced by "?"."""
+    """The text as it is drawn: one column per character, with "?" for whatever the terminal can't show."""
     if text.isascii():
         return text.replace("\t", " ")
     return "".join(char if _is_narrow(char, utf8) else " " if char == "\t" else "?" for char in text)
@@ -67,7 +67,7 @@ class Row:
         return _CLEAR_SCREEN
 
     def _window(self, text: str, cursor: int, room: int) -> str:
-        """The part of the text that is shown. It moves by two thirds of the row, so that it moves seldom."""
+        """The part of the text that is shown. It moves by two thirds of the row, so that it rarely moves."""
         if len(text) < room:
             self._left = 0
         elif self._left and cursor <= self._left:
@@ -93,7 +93,7 @@ class Row:
         return out + self._move(column, row)
 
     def _move(self, column: int, row: str) -> bytes:
-        """Go to a column of the row, the cheapest way."""
+        """Go to a column of the row in the cheapest way."""
         start, self._column = self._column, column
         if column < start:
             back = start - column
@@ -108,7 +108,7 @@ class Row:
 
 
 def _erase(columns: int) -> bytes:
-    """Blank what is right of the cursor and leave the cursor where it is."""
+    """Clear everything right of the cursor without moving it."""
     return b" \b" if columns == 1 else _ERASE_REST
 
 
@@ -146,7 +146,7 @@ class DumbRow:
         return out
 
     def wipe(self) -> bytes:
-        """Other output comes: it goes to the next row."""
+        """Other output follows: it goes to the next row."""
         out = b"\r\n" if self._shown else b""
         self.forget()
         return out

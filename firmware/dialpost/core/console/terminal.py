@@ -1,7 +1,6 @@
-"""What a dialogue needs of whoever sits at the console: it says lines and asks for lines.
+"""What a dialogue needs from a terminal: printing lines and asking for lines.
 
-The wizard, the rescue menu and the command line's questions are run through this; `cli/console/console` has the
-real one.
+The wizard, the rescue menu and the command line's questions use this; `cli/console/console` has the real one.
 """
 
 from __future__ import annotations

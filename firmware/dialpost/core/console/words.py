@@ -1,4 +1,4 @@
-"""A command line cut into words: blanks part them, quotes keep blanks together."""
+"""Splits a command line into words: spaces separate them, and quotes preserve spaces."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word without its quotes, and where it stands in the line."""
+    """A word without its quotes, and its position in the line."""
 
     text: str
     start: int
@@ -16,14 +16,14 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The words; `is_open` where a quote is not closed."""
+    """The words; `is_open` if a quote is not closed."""
 
     words: tuple[Word, ...]
     is_open: bool
 
 
 def cut(line: str) -> Cut:
-    """The words of a line. A quote within a word is a character: it's, "a b"c."""
+    """The words of a line. A quote within a word is an ordinary character: it's, "a b"c."""
     found: list[Word] = []
     at = 0
     while at < len(line):

@@ -1,4 +1,4 @@
-"""The methods about mailboxes and aliases. A password goes in and never comes out."""
+"""The methods about mailboxes and aliases. A password can be set but never read back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MOST_QUOTA_BYTES = 1_099_511_627_776
 
 
 class MailFate(Enum):
-    """What becomes of the mail of an account that is deleted."""
+    """What happens to the mail of a deleted account."""
 
-    KEEP = "keep"  # stays where it is: an account of that name made later finds it
+    KEEP = "keep"  # stays where it is: a later account of that name finds it
     ARCHIVE = "archive"
     PURGE = "purge"
 
@@ -44,7 +44,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deleted:
-    """What became of an account's mail."""
+    """What happened to an account's mail."""
 
     words: Annotated[str, "The result, in words."]
 

@@ -1,4 +1,4 @@
-"""The calls' methods: make one, end one, look at past ones, what the next would take, what is spent."""
+"""The calls' methods: make one, end one, look at past ones, forecast the next, show what is spent."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call that is over."""
+    """One finished call."""
 
     number: Annotated[int | None, "Its number in the history; null for a call that has just been made."]
     reason: Annotated[str, "`button`, `command`, `schedule`, `queue`, `urgent` or `redial`."]
@@ -78,7 +78,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a call that was asked for ended."""
+    """How a requested call ended."""
 
     words: Annotated[str, "The result, in words."]
     exit_status: Annotated[int, "0: success; 1: failed, cut off or achieved nothing; 3: the provider refused ETRN."]
@@ -106,7 +106,7 @@ class NextCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What is used of a day and its month."""
+    """What was used in a day and its month."""
 
     day: Annotated[str, "The local date (ISO 8601); empty until the clock is set."]
     day_s: Annotated[float, "Charged time today."]
@@ -119,7 +119,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What is used of minutes and money, and what is left."""
+    """Minutes and money used, and what is left."""
 
     usage: Annotated[tuple[str, ...], "What has been used, a sentence each."]
     call_limits: Annotated[tuple[str, ...], "What limits each call, a sentence each."]

@@ -1,5 +1,5 @@
-"""The configuration's methods. One editing session for each connection: `config.open` begins it, the connection's
-end closes it, and with it goes what was not committed."""
+"""The configuration's methods. One editing session per connection: `config.open` begins it, and the end of the
+connection closes it and discards what was not committed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InSession:
-    """What every answer in a session has."""
+    """The part that every answer in a session has."""
 
     changed: Annotated[bool, "Whether the candidate has changes that are not committed."] = False
 
@@ -84,7 +84,7 @@ class Numbered(InSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebased(InSession):
-    """What the changes are now on top of."""
+    """What the changes are now based on."""
 
     number: Annotated[int, "The number of the newest configuration."]
     conflicts: Annotated[tuple[str, ...], "Keys changed on both sides; the session's value is kept."]
@@ -119,7 +119,7 @@ class History(InSession):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(InSession):
-    """What became of a text."""
+    """What happened to a text."""
 
     loaded: Annotated[bool, "Whether it is the candidate now."]
     problems: Annotated[tuple[str, ...], "What is wrong with it, a sentence each."]

@@ -1,8 +1,8 @@
 """What a method of the control API declares: name, parameters, the shape of its answer, who may call it.
 
-A method's parameters are a frozen dataclass: the type and the default of a field stand where Python has them, and
-its `Setting` (help, range, unit, secret) beside the type, as with the fields of the configuration. So mypy checks
-every call and every handler against the declaration, and the same declaration checks what comes over the socket.
+A method's parameters are a frozen dataclass: a field has its type and default in the usual places, and its
+`Setting` (help, range, unit, secret) beside the type, like the fields of the configuration. So mypy checks every
+call and every handler against the declaration, and the same declaration checks what comes over the socket.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Annotated, Generic, ParamSpec, TypeVar, get_args, get_origin,
 from dialpost.core.config.setting import Setting, plain_number
 
 VERSION = 1
-"""Of the API. An answer may gain members, and a method may gain parameters with a default. A method, parameter or
-member that changes its meaning or goes raises this number."""
+"""Of the API. An answer may gain members, and a method may gain parameters with a default. Removing a method,
+parameter or member, or changing its meaning, raises this number."""
 
 LONGEST_TEXT = 1000
-"""Characters of a text whose declaration names no other maximum."""
+"""Characters of a text whose declaration sets no other maximum."""
 MOST_ITEMS = 1000
-"""Of a list whose declaration names no other maximum."""
+"""Items of a list whose declaration sets no other maximum."""
 
 P = ParamSpec("P")
 D = TypeVar("D")
@@ -71,12 +71,12 @@ class Method(Declared, Generic[P, D, A_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoParams:
-    """For methods that take none."""
+    """For methods without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter. `value_type` is that of an item where `is_list`; `default` is None where it is required."""
+    """One parameter. `value_type` is that of an item if `is_list`; `default` is None if it is required."""
 
     name: str
     value_type: type

@@ -1,7 +1,7 @@
-"""Every act of the command line and of the console: the methods it asks, or why it needs none.
+"""Every action of the command line and of the console: the methods it calls, or why it needs none.
 
-So nothing can be done by one face only without a reason that stands here. A test walks both grammars against these
-tables, and docs/control-api.md has them.
+So nothing can be reachable by one face only unless the reason is given here. A test compares both grammars with
+these tables, and docs/control-api.md shows them.
 """
 
 from __future__ import annotations
@@ -138,4 +138,4 @@ CONSOLE: dict[str, Act] = {
 OTHERS: dict[str, Act] = {
     "dialpost-health.service": _asks(station.STATUS, station.TRIAL_OVER, station.UPDATE_LOOK),
 }
-"""Who else asks: the station's own units."""
+"""Other callers: the station's own units."""

@@ -1,4 +1,4 @@
-"""The shapes of `--json` where a command asks no daemon: what the board folder, a file or a probe says."""
+"""The shapes of `--json` for commands that ask no daemon but read the board folder, a file or a probe."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dialpost.core import findings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
-    """A board that Dialpost knows."""
+    """A board that Dialpost supports."""
 
     name: Annotated[str, "Its name in `panel.board`."]
     title: Annotated[str, "Its title."]
@@ -50,7 +50,7 @@ class Country:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Port:
-    """A serial port, and what answers there."""
+    """A serial port, and what answered there."""
 
     device: Annotated[str, "Its device file, by a stable name if there is one."]
     name: Annotated[str, "Its other name, if `device` is a stable one."]
@@ -66,7 +66,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was checked."""
 
     subject: Annotated[str, "What was checked."]
     severity: Annotated[str, "`ok`, `skipped`, `warning` or `fault`."]
@@ -98,7 +98,7 @@ class FileCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateNow:
-    """The release that runs, and what became of the last update."""
+    """The running release, and the outcome of the last update."""
 
     version: Annotated[str, "The release that runs."]
     words: Annotated[str, "The result of the last update; empty if there was none."]

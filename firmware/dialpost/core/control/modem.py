@@ -1,4 +1,4 @@
-"""The modem's methods: the tries of the SIM's PIN, which `dialpost modem test` shares with the station."""
+"""The modem's methods: the attempts at the SIM's PIN, which `dialpost modem test` shares with the station."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The panel's methods: showing a phase that the daemon can't know of, and trying lights and button."""
+"""The panel's methods: showing a phase that the daemon can't know about, and testing lights and button."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method
 
 LONGEST_TEST_S = 120.0
-"""How long the button is echoed at most: it does not dial meanwhile."""
+"""The longest time for echoing the button, which does not dial meanwhile."""
 
 
 class WishedPhase(Enum):
-    """A phase that a unit of the service manager may have shown (core/panel/station_state.Phase)."""
+    """A phase that a systemd unit may have shown (core/panel/station_state.Phase)."""
 
     UPDATE = "update"
     SHUTDOWN = "shutdown"

@@ -1,7 +1,7 @@
 """The one place where a request is parsed and its parameters are checked against their declaration.
 
-Every fault is one ControlError that names what is wrong; a handler sees only parameters that are what was declared.
-`null` stands for a parameter that is left out.
+Every fault is one ControlError that names what is wrong; a handler sees only parameters as declared. `null` means
+that a parameter is left out.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parse_request(line: bytes) -> tuple[str, JsonObject]:
 
 
 def unanswered(name: str) -> ControlError:
-    """What to say to who asks for a method that nobody answers now."""
+    """What to say when a method is called that nobody answers now."""
     if name in METHODS:
         return ControlError(f"{name} is not available: no station is running. `dialpost status` says why.")
     hint = _nearest(name, METHODS)

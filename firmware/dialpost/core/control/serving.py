@@ -1,6 +1,6 @@
 """Binding a handler to its declaration: the parameters are checked before it runs, its answer becomes JSON after.
 
-mypy holds a handler against its declaration: it takes the method's parameters and gives the method's answer.
+mypy checks a handler against its declaration: it takes the method's parameters and returns the method's answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Emit = Callable[[JsonValue], None]
 
 
 class Asked(FaceConnection, Protocol):
-    """The question under way: the connection it came on, and a way to send events before the answer."""
+    """The current request: the connection it came on, and a way to send events before the answer."""
 
     def emit(self, event: JsonValue) -> None:
         """Send an event at once."""
@@ -27,7 +27,7 @@ class Asked(FaceConnection, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A method that is answered: what to run for its parameters as they came, and who may have it run."""
+    """A method that is served: what to run with its raw parameters, and who may call it."""
 
     run: Callable[[JsonObject, Asked], Awaitable[JsonValue]]
     access: Access = Access.ADMIN
@@ -37,7 +37,8 @@ ServedMethods = Mapping[str, Served]
 
 
 def serve(method: Method[P, D, A], handler: Callable[[D], Awaitable[A]]) -> dict[str, Served]:
-    """A plain method. Like its sisters it gives a table of one, to be joined with `|`."""
+    """A plain method. Like the other `serve` functions, it returns a table with one entry, to be combined with
+    `|`."""
 
     async def run(params: JsonObject, asked: Asked) -> JsonValue:
         return to_json(await handler(check(method, params)))
@@ -55,7 +56,7 @@ def serve_events(method: Method[P, D, A], handler: Callable[[D, Emit], Awaitable
 
 
 def serve_talk(method: Method[P, D, A], handler: Callable[[D, FaceConnection], Awaitable[A]]) -> dict[str, Served]:
-    """A method that belongs to the connection it is asked on."""
+    """A method bound to the connection on which it is called."""
 
     async def run(params: JsonObject, asked: Asked) -> JsonValue:
         return to_json(await handler(check(method, params), asked))
@@ -64,13 +65,14 @@ def serve_talk(method: Method[P, D, A], handler: Callable[[D, FaceConnection], A
 
 
 async def answer_here(methods: ServedMethods, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
-    """The answer of a plain method in this process, by the same checks and the same JSON as over the socket."""
+    """The answer of a plain method called in this process, with the same checks and the same JSON as over the
+    socket."""
     given = {name: to_json(value) for name, value in params.items()}
     return from_json(method.answer, await methods[method.name].run(given, _Nobody()))
 
 
 class _Nobody:
-    """The connection of a question that came on none."""
+    """The connection of a request that came on none."""
 
     user = ""
 

@@ -1,7 +1,7 @@
 """The shapes of answers: frozen dataclasses, turned into JSON by the daemon and back by its faces.
 
-A face reads what it knows: members it does not know (of a newer daemon) are passed over, one that is not there (of
-an older daemon) takes its default. One without a default that lacks, or is of another type, is one ControlError.
+A face reads what it knows: unknown members (from a newer daemon) are ignored, and a missing one (from an older
+daemon) takes its default. A missing member without a default, or one of the wrong type, is a ControlError.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ def to_json(value: object) -> JsonValue:
 
 
 def from_json(kind: type[A], value: object) -> A:
-    """An answer as its method declares it. Raises: ControlError where it is another."""
+    """An answer as its method declares it. Raises: ControlError if it has another shape."""
     return _read(kind, value, "")  # type: ignore[return-value]  # `kind` decides it
 
 
 @functools.cache
 def members(kind: type) -> tuple[Member, ...]:
-    """Of an object in an answer, in the order of their declaration."""
+    """The members of an object in an answer, in the order of their declaration."""
     hints = get_type_hints(kind, include_extras=True)
     return tuple(_member(field, hints[field.name]) for field in dataclasses.fields(kind))
 

@@ -1,4 +1,4 @@
-"""The methods about the station as a whole: its state, its log, what name service says, its updates."""
+"""The methods about the station as a whole: its state, its log, DNS look-ups, its updates."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The station's state. Where no station runs only `mode`, `version`, `words` and `attention` say something."""
+    """The station's state. If no station runs, only `mode`, `version`, `words` and `attention` are meaningful."""
 
     mode: Annotated[
         str,

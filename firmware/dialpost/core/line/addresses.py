@@ -1,7 +1,7 @@
-"""The addresses the line may have: the peer proposes them (IPCP, RFC 1332 §3.3), and may propose any.
+"""Which addresses the line may have: the peer proposes them (IPCP, RFC 1332 §3.3), and may propose any.
 
-With one of the LAN's addresses, LAN and line could not be told apart: packets for a host in the office would go to
-the peer.
+If the line had an address of the LAN, the two would be indistinguishable: packets for a host in the office would go
+to the peer.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ _WHOLE_ADDRESS = 32
 
 
 def connected_networks(route_table: str) -> tuple[ipaddress.IPv4Network, ...]:
-    """The networks this machine is in, beside the line's and its own: those of /proc/net/route (proc_net(5)).
+    """The networks this machine is in, apart from the line's and its own: those of /proc/net/route (proc_net(5)).
 
-    What can't be read is left out.
+    Unreadable entries are left out.
     """
     found = []
     for line in route_table.splitlines()[1:]:
@@ -37,7 +37,7 @@ def connected_networks(route_table: str) -> tuple[ipaddress.IPv4Network, ...]:
 
 
 def why_not(local: str, peer: str, lan: Sequence[ipaddress.IPv4Network]) -> str:
-    """Why the line can't have these addresses, with what to do; "" where it can. Raises: ValueError."""
+    """Why the line can't have these addresses, with what to do; "" if it can. Raises: ValueError."""
     for whose, text in (("the provider's end", peer), ("this end", local)):
         address = ipaddress.IPv4Address(text)
         if address.is_loopback or address.is_multicast or address.is_unspecified:

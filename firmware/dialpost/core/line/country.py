@@ -1,7 +1,7 @@
-"""A country's rules for machines that dial by themselves: a file of board/countries/, parsed and checked.
+"""A country's rules for machines that dial automatically: a file in board/countries/, parsed and checked.
 
-The rules are those under which modems were approved there; each file names their sources. Where a source bars a
-number "for ever", the file says a day: an unattended station must not fall silent for good.
+The rules are those under which modems were approved there; each file names its sources. If a source bars a number
+"for ever", the file says a day: an unattended station must not fall silent for good.
 """
 
 from __future__ import annotations

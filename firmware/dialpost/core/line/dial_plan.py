@@ -1,6 +1,7 @@
 """Which of modem.numbers is dialled next, when, and with which command.
 
-One `DialPlan` for each modem, shared by who dials and who decides when (both in the daemon's event loop):
+One `DialPlan` for each modem, shared by the code that dials and the code that decides when (both in the daemon's
+event loop):
 
     plan = DialPlan(config.modem, country)          # country: core/line/country.parse_country
     step = plan.next(now_s)                         # -> Step(number, wait_s, why)
@@ -10,9 +11,9 @@ One `DialPlan` for each modem, shared by who dials and who decides when (both in
     plan.by_person(now_s)                           # the operator asked for a call: all rules start over
     text = json.dumps(plan.to_json(now_s, wall_s, trusted=...)); plan.restore(json.loads(text), ...)
 
-`flow/line/call/redial` asks `next` before each automatic call, waits, and keeps the plan across a restart; who
-dials takes `next(now_s).number` and reports with `tried`. CONNECTED means that the other side's modem answered,
-whatever comes of the login: the number is then the one to begin with next time. `now_s` is monotonic.
+`flow/line/call/redial` asks `next` before each automatic call, waits, and keeps the plan across a restart; the
+dialling code takes `next(now_s).number` and reports with `tried`. CONNECTED means that the other side's modem
+answered, whatever happens to the login: the next call then begins with this number. `now_s` is monotonic.
 
 Dial modifiers are those of ITU-T V.250 §6.3.1: T tone, P pulse, W wait for a dial tone, comma a pause (S8).
 """
@@ -38,7 +39,7 @@ _OF_THE_NUMBER = COUNTED | {DialResult.DELAYED, DialResult.BLACKLISTED}
 @dataclass(frozen=True, slots=True)
 class Step:
     """What to dial next: `number` ("" = none is configured) after `wait_s` seconds (0 = now, infinity = only when
-    an operator asks). `why` tells a wait, for people.
+    an operator asks). `why` explains a wait, for people.
     """
 
     number: str
@@ -47,9 +48,9 @@ class Step:
 
 
 class DialPlan:
-    """The numbers in turn, the rules they are dialled by and what became of the tries. No I/O, no clock.
+    """The numbers in turn, the rules for dialling them, and the results of the attempts. No I/O, no clock.
 
-    `default_numbers` is what a modem's profile dials where the configuration names none (*99# on a cellular one).
+    `default_numbers` is what a modem's profile dials if the configuration names none (*99# on a cellular one).
     """
 
     def __init__(self, config: ModemConfig, country: Country, default_numbers: tuple[str, ...] = ()) -> None:
@@ -59,7 +60,7 @@ class DialPlan:
         self.history = RedialHistory()
 
     def next(self, now_s: float) -> Step:
-        """The first number in turn that may be dialled now; where all must wait, the one that waits least."""
+        """The first number in turn that may be dialled now; if all must wait, the one with the shortest wait."""
         if not self.numbers:
             return Step("", float("inf"), "no number is configured: set modem.numbers")
         steps = [(self._may_dial(number, now_s), number) for number in self._in_turn()]
@@ -67,7 +68,7 @@ class DialPlan:
         return Step(number, answer.wait_s, answer.why)
 
     def tried(self, number: str, result: DialResult, now_s: float) -> None:
-        """A try ended. After a failure of this number the next one has its turn; one that answered keeps it."""
+        """An attempt ended. After a failure it is the next number's turn; one that answered keeps its turn."""
         self.history = self.history.tried(number, result, now_s)
         if number in self.numbers and (result in _OF_THE_NUMBER or result is DialResult.CONNECTED):
             index = self.numbers.index(number)
@@ -78,12 +79,12 @@ class DialPlan:
         self.history = self.history.by_person()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:
-        """For the card. `wall_s` is Unix seconds as believed, `trusted` whether it can be right."""
+        """For the card. `wall_s` is Unix seconds by the wall clock, `trusted` whether it can be right."""
         kept = self.history.to_json(now_s, wall_s, trusted=trusted)
         return {"next": self.numbers[self._turn] if self.numbers else "", "history": kept}
 
     def as_if_failed(self, now_s: float) -> DialPlan:
-        """A copy in which the try that is about to be made came to nothing."""
+        """A copy in which the attempt that is about to be made failed."""
         copy = DialPlan(self._config, self._country, self.numbers)
         copy.history, copy._turn = self.history, self._turn
         if self.numbers:
@@ -91,7 +92,7 @@ class DialPlan:
         return copy
 
     def restore(self, value: JsonValue, now_s: float, wall_s: float, *, trusted: bool) -> None:
-        """Go on where `to_json` was taken. Raises: ValueError where it is none; nothing is changed then."""
+        """Continue from what `to_json` saved. Raises: ValueError if it is not that; nothing is changed then."""
         if not isinstance(value, Mapping):
             raise ValueError("no dial plan")
         self.history = RedialHistory.from_json(value.get("history"), now_s, wall_s, trusted=trusted)
@@ -106,7 +107,7 @@ class DialPlan:
 
 
 def dial_command(number: str, config: ModemConfig, country: Country, *, telephone: bool = True) -> str:
-    """The command that dials, without its line end.
+    """The command that dials, without its line ending.
 
     `telephone` is False for modems without tone, pulse and dial tone (cellular, satellite): the number is then
     dialled unchanged, with its +. The command may end in the digits of a calling card: it is never logged.
@@ -120,7 +121,7 @@ def dial_command(number: str, config: ModemConfig, country: Country, *, telephon
     digits = config.outside_line + _national(number, country.dialling).upper()
     card = config.calling_card
     if config.dial_mode is DialMode.PULSE:
-        whole = f"P{digits}" + (f"T{card}" if card else "")  # a card's machine hears tones only
+        whole = f"P{digits}" + (f"T{card}" if card else "")  # a calling card's machine understands only tones
     else:
         whole = f"T{digits}{card}"
     whole = whole.replace("w", "W")
@@ -128,7 +129,7 @@ def dial_command(number: str, config: ModemConfig, country: Country, *, telephon
 
 
 def dial_faults(config: ModemConfig, country: Country, numbers: tuple[str, ...] | None = None) -> list[str]:
-    """What of the configured way of dialling can't work in this country, a sentence each."""
+    """What can't work in this country about the configured way of dialling, a sentence each."""
     dialling = country.dialling
     pulse = config.dial_mode is DialMode.PULSE
     faults = []
@@ -156,7 +157,7 @@ def dial_faults(config: ModemConfig, country: Country, numbers: tuple[str, ...] 
 
 
 def _calls_for_help(dialled: str, known: tuple[str, ...]) -> str:
-    """The emergency number that an exchange hears in the first digits, "" where there is none."""
+    """The emergency number that an exchange would recognise in the first digits, "" if there is none."""
     last = re.split(r"[,wW]+", dialled)[-1]
     return next((number for number in known if last.startswith(number)), "")
 
@@ -170,7 +171,7 @@ def line_settings(config: ModemConfig, country: Country) -> tuple[str, ...]:
 
 
 def _national(number: str, dialling: Dialling) -> str:
-    """+ replaced by what is dialled in its place."""
+    """The number with its + replaced by what is dialled in its place."""
     if not number.startswith("+"):
         return number
     inside = number.removeprefix("+" + dialling.country_code)

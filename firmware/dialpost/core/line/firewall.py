@@ -28,14 +28,14 @@ _ASKED = """  set asked {
 
 
 def remove() -> str:
-    """Take the table away, whether it is there or not."""
+    """Remove the table, whether it exists or not."""
     return f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 
 
 def ruleset(
     interface: str, mail_hosts: Sequence[IpNetwork], *, filtered: bool, timestamps_off: bool, share_with_lan: bool
 ) -> str:
-    """The table, replacing one that is there. `mail_hosts`: the peer is one. Raises: ValueError."""
+    """The table, replacing any existing one. `mail_hosts`: the peer is one. Raises: ValueError."""
     interface = interface_name(interface)
     chains = []
     if filtered:
@@ -62,7 +62,7 @@ def _input(interface: str, mail_hosts: Sequence[IpNetwork]) -> str:
     for family, hosts in _by_family(mail_hosts):
         known = f"{family} saddr {{ {', '.join(hosts)} }}"
         rules.append(f"{known} tcp dport 25 accept")
-        if family == "ip":  # a provider's engineer who looks whether the line is there; nobody else's packets cost
+        if family == "ip":  # a provider's engineer may ping the line; nobody else's packets may cost money
             rules.append(f"{known} icmp type echo-request limit rate 2/second accept")
     rules += ["ip saddr @asked tcp dport 25 accept", "drop"]
     lines = "".join(f'    iifname "{interface}" {rule}\n' for rule in rules)
@@ -70,7 +70,7 @@ def _input(interface: str, mail_hosts: Sequence[IpNetwork]) -> str:
 
 
 def _output(interface: str) -> str:
-    """Remember whom the station asks."""
+    """Remember which hosts the station contacts."""
     return (
         "  chain output {\n    type filter hook output priority filter;\n"
         f'    oifname "{interface}" tcp dport {{ 25, 465, 587 }} ct state new add @asked {{ ip daddr }}\n  }}\n'

@@ -2,7 +2,7 @@
 
 It has a row for every result of dialling (`DialResult`) and for every exit code of pppd (pppd(8), EXIT STATUS,
 version 2.5.2); pppd's log says more than its code (`core/line/ppp/log`). docs/line-reasons.md is made from both
-(`core/line/reasons_page`). pppd's rows apply if it ends by itself: if the station hangs up, nothing is wrong, and
+(`core/line/reasons_page`). pppd's rows apply if it ends on its own: if the station hangs up, nothing is wrong, and
 its status does not matter.
 """
 
@@ -27,7 +27,7 @@ SET_LOGIN = "Set ppp.user and ppp.password with `dialpost config set`; the provi
 @dataclass(frozen=True, slots=True)
 class Reason:
     """`log` is the word in the log; `light` what the panel shows after the call; `words` what happened, for people;
-    `next_step` what to do, "" if nothing. `again`: when the station redials by itself.
+    `next_step` what to do, "" if nothing. `again`: when the station redials automatically.
     """
 
     log: str
@@ -114,7 +114,7 @@ MEDIUM_REASONS: dict[tuple[Medium, DialResult], Reason] = {
         "no-dialtone", LIGHT, "There is no satellite in sight.", "Check that the antenna sees the whole sky."
     ),
 }
-"""Rows with other words on a line that is not a telephone line."""
+"""Rows worded differently for lines that are not telephone lines."""
 
 PPP_REASONS: dict[int, Reason] = {
     0: Reason(
@@ -201,11 +201,11 @@ def advice(result: DialResult, medium: Medium = Medium.TELEPHONE) -> str:
 
 
 AGAIN: dict[DialResult, Again] = {result: reason.again for result, reason in DIAL_REASONS.items()}
-"""When the station redials by itself after this result, if nothing else is known."""
+"""When the station redials automatically after this result, if nothing else is known."""
 
 
 def ppp_reason(exit_code: int) -> Reason:
-    """The row of an exit code; a code from the future has a row too."""
+    """The row of an exit code; unknown future codes have a row, too."""
     return PPP_REASONS.get(exit_code) or Reason(
         f"ppp-exit-{exit_code}",
         LIGHT,

@@ -1,12 +1,12 @@
-"""May this number be dialled now by a machine: a country's rules applied to the tries made so far.
+"""May a machine dial this number now? A country's rules applied to the attempts made so far.
 
-Pure: `now_s` is monotonic and passed in. A try counts when digits went out and no modem answered; a number
-that answered starts over, and so does everything when the operator asks for a call (47 CFR 68.318(b)(1):
-"reactivated by either manual or external means"; PTC 200: "for any single manual call initiation").
+Pure: `now_s` is monotonic and passed in. An attempt counts if digits were sent and no modem answered. A number that
+answered starts over, and so does everything when the operator asks for a call (47 CFR 68.318(b)(1): "reactivated by
+either manual or external means"; PTC 200: "for any single manual call initiation").
 
-The history survives a restart. On the card a try has an age, not a time: after a restart as much time has passed as
-the wall clock tells if it could be believed both before and after, else none. A board whose clock starts in
-the past so waits longer than it need, never shorter.
+The history survives a restart. On the card an attempt has an age, not a time. The time since the restart is taken
+from the wall clock if that could be trusted both before and after; otherwise it counts as none. So a board whose
+clock starts in the past may wait longer than necessary, never shorter.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from dialpost.core.line.link import DialResult
 COUNTED = frozenset(
     {DialResult.BUSY, DialResult.NO_ANSWER, DialResult.NO_CARRIER, DialResult.TIMEOUT, DialResult.VOICE}
 )
-"""Results after which an exchange was troubled in vain. The others dialled no digit, or got through."""
+"""Results of calls that used the exchange in vain. With the others, no digit was dialled, or the call got
+through."""
 
 KEPT_TRIES = 64
-"""Of each number; more than any rule counts."""
+"""Attempts kept per number: more than any rule counts."""
 KEPT_NUMBERS = 40
-"""More than modem.numbers can have, so that a changed configuration forgets nothing that still binds."""
+"""Numbers kept: more than modem.numbers can have, so that a changed configuration forgets nothing that still
+counts."""
 MOST_ATTEMPTS = 50
 
 
@@ -69,7 +71,7 @@ class RedialRules:
     )
 
     def faults(self) -> list[str]:
-        """What contradicts itself, a sentence each."""
+        """Contradictions, a sentence each."""
         found = []
         if not self.pauses_s:
             found.append("redial.pauses_s must name one wait at least, like [30].")
@@ -83,10 +85,10 @@ class RedialRules:
 
 
 def vain_call(reason: CallReason, *, is_way_out_barred: bool, is_etrn_barred: bool, waits: bool) -> str:
-    """Why a call nobody asked for could achieve nothing, "" where it could.
+    """Why an automatic call could achieve nothing, "" if it could.
 
-    Logins that a mail host refused (`is_way_out_barred`: that of every way out) are refused again. Inbound mail
-    that comes without ETRN, or with it, is worth a call all the same. `waits`: mail for the world is in the queue.
+    Logins that a mail host refused (`is_way_out_barred`: every host that takes outgoing mail) would be refused
+    again. Inbound mail, with or without ETRN, is still worth a call. `waits`: mail for the world is in the queue.
     """
     out_only = reason in {CallReason.QUEUE, CallReason.URGENT}
     if not is_way_out_barred and (out_only or not is_etrn_barred or waits):
@@ -100,7 +102,7 @@ def vain_call(reason: CallReason, *, is_way_out_barred: bool, is_etrn_barred: bo
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One counted try. `at_s` is monotonic and may lie before the start of this process (negative)."""
+    """One counted attempt. `at_s` is monotonic and may lie before the start of this process (negative)."""
 
     at_s: float
     result: DialResult
@@ -115,18 +117,19 @@ class MayDial:
 
     @property
     def given_up(self) -> bool:
-        """Whether waiting alone never makes it allowed."""
+        """Whether no wait is long enough."""
         return math.isinf(self.wait_s)
 
 
 @dataclass(frozen=True, slots=True)
 class RedialHistory:
-    """The tries that still count, oldest first, by number. Immutable: each change is a new history."""
+    """The attempts that still count, oldest first, by number. Immutable: each change makes a new history."""
 
     numbers: Mapping[str, tuple[Try, ...]] = field(default_factory=dict)
 
     def tried(self, number: str, result: DialResult, now_s: float) -> RedialHistory:
-        """With one try more. A number that answered is forgotten; one never dialled changes nothing."""
+        """With one more attempt. A number that answered is forgotten; one that was never dialled changes
+        nothing."""
         others = {known: tries for known, tries in self.numbers.items() if known != number}
         if result is DialResult.CONNECTED:
             return RedialHistory(others)
@@ -141,7 +144,7 @@ class RedialHistory:
         return RedialHistory()
 
     def to_json(self, now_s: float, wall_s: float, *, trusted: bool) -> dict[str, JsonValue]:
-        """For the card. `wall_s` is Unix seconds as believed, `trusted` whether it can be right."""
+        """For the card. `wall_s` is Unix seconds by the wall clock, `trusted` whether it can be right."""
         return {
             "wall_s": int(wall_s) if trusted else None,
             "numbers": {
@@ -152,7 +155,7 @@ class RedialHistory:
 
     @classmethod
     def from_json(cls, value: JsonValue, now_s: float, wall_s: float, *, trusted: bool) -> RedialHistory:
-        """Back from `to_json`. Raises: ValueError where it is none."""
+        """Restored from `to_json`. Raises: ValueError if it is not that."""
         if not isinstance(value, Mapping) or not isinstance(value.get("numbers"), Mapping):
             raise ValueError("no history of tries")
         saved_s = value.get("wall_s")
@@ -192,7 +195,7 @@ def may_dial(rules: RedialRules, whose: str, history: RedialHistory, number: str
 
 
 def _series(rules: RedialRules, tries: tuple[Try, ...], now_s: float) -> tuple[Try, ...]:
-    """The tries in a row that reach up to now: none of the gaps is as long as the rest."""
+    """The series of attempts that lasts until now: none of its gaps is as long as the required rest."""
     if not rules.rest_s:
         return tries
     series: list[Try] = []

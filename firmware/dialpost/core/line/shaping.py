@@ -1,17 +1,17 @@
 """Keeping every buffer of a slow line short: how the line's routes are set in the kernel when it comes up.
 
-A line of 4 kB/s has seconds of buffers below any queueing discipline (the tty's 4 kB, the modem's 1-4 kB, the
-same at the far end). Filled by one direction's bulk, they make each reply and ACK of the other wait, and the line
-is used in turns instead of both ways at once. Nobody can see into these buffers, and compression makes shaping by
-bytes wrong by a factor; so what is in flight is bounded where it is made:
+A line of 4 kB/s has seconds of buffers below any queueing discipline (the tty's 4 kB, the modem's 1-4 kB, the same
+at the far end). Bulk data in one direction fills them and delays every reply and ACK of the other, so that the
+directions take turns instead of sharing the line. Nobody can look into these buffers, and compression makes shaping
+by bytes wrong by a factor, so the amount in flight is limited at its source:
 
 - inbound by the receive window, one segment for each connection (six are served at once, see
 flow/mail/incoming/line_turns);
-- outbound by delay-based congestion control (TCP Vegas: two to four packets of queue), which finds the true rate
-  whatever the compression;
-- both by packets that take little time: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
+- outbound by edge/mail/smtp_client/outlet, under delay-based congestion control (TCP Vegas), which finds the true
+  rate whatever the compression;
+- both by short packets: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
 
-Fast lines need none of it. How much each of these brings is measured by `make bench` (docs/performance.md).
+Fast lines need none of this. `make bench` measures the effect of each measure (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -21,30 +21,31 @@ from dataclasses import dataclass
 from dialpost.core.line_peers import served_at_once
 
 SLOW_BPS = 256_000
-"""Above this rate the kernel's own ways are good enough."""
+"""Above this rate the kernel's defaults are good enough."""
 HEADERS_BYTES = 40
 """IPv4 and TCP without options."""
 IN_FLIGHT_S = 0.5
 """How much of the line's time may be in flight inbound over all connections served at once."""
 FIRST_SEGMENTS = 3
 LEAST_RTO_S = 3
-"""No retransmission before: a full line's round trip is 1-2 s, and losses on it are rare (V.42 repairs them)."""
+"""The minimum retransmission time-out: a full line's round trip is 1-2 s, and losses are rare (V.42 repairs
+them)."""
 QUEUE_PACKETS = 30
-"""ppp interfaces start with 3, and would drop what a second connection sends."""
+"""The transmit queue: ppp interfaces start with 3 packets, and would drop what a second connection sends."""
 VEGAS_PACKETS = (16, 24)
-"""Vegas' alpha and beta (they come as 2, 4): how far it lets the round trip grow. It takes what waits in the other
-direction for its own queue and gives way; as it comes, the outbound mail fell to a third of a line that inbound
-mail kept busy. What is in flight is bounded by edge/mail/smtp_client/outlet instead."""
+"""Vegas' alpha and beta (the defaults are 2 and 4): how far it lets the round trip grow. It mistakes the queue in
+the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
+inbound mail kept busy. edge/mail/smtp_client/outlet limits what is in flight instead."""
 OUTBOUND_S = 0.75
 """How much of the line's time a connection of ours may fill."""
 LEAST_OUTBOUND_SEGMENTS = 4
 SURE_BPS = 56_000
-"""Above it a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
+"""Above this rate a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineShape:
-    """`mtu` in bytes; `window` is the receive window of one connection in bytes, 0 = as the kernel likes."""
+    """`mtu` in bytes; `window` is the receive window of one connection in bytes, 0 = the kernel decides."""
 
     mtu: int
     window: int
@@ -59,7 +60,7 @@ def mtu_for(rate_bps: int) -> int:
 
 
 def shape(rate_bps: int, mtu: int = 0) -> LineShape:
-    """What suits a line of this rate (bits per second); `mtu` as configured, 0 = by the rate."""
+    """What suits a line of this rate (bits per second); `mtu` as configured, 0 = depending on the rate."""
     mtu = mtu or mtu_for(rate_bps)
     if rate_bps > SLOW_BPS:
         return LineShape(mtu, 0, delay_based=False)
@@ -69,7 +70,7 @@ def shape(rate_bps: int, mtu: int = 0) -> LineShape:
 
 
 def tunables(line: LineShape) -> dict[str, int]:
-    """Kernel parameters by their files, written once `commands` were run: only this line uses Vegas."""
+    """Kernel parameters by their files, to be written after running `commands`: only this line uses Vegas."""
     if not line.delay_based:
         return {}
     return {
@@ -87,13 +88,13 @@ def outbound_bytes(rate_bps: int) -> int:
 
 
 def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[list[str]]:
-    """The commands, run as root when the line has come up. Each may fail alone: the line works without."""
+    """The commands, run as root when the line has come up. Any of them may fail: the line works without it."""
     attributes = ["window", str(line.window)] if line.window else []
     found = [["ip", "link", "set", "dev", interface, "txqueuelen", str(QUEUE_PACKETS)]]
     if line.delay_based:
-        # Ten segments to begin with are seconds of queue, and a first RTO of a second sends replies twice.
+        # Ten initial segments are seconds of queue, and an initial RTO of one second sends replies twice.
         attributes += ["initcwnd", str(FIRST_SEGMENTS), "rto_min", f"{LEAST_RTO_S}s"]
-        attributes += ["congctl", "vegas"]  # the kernel loads the module by itself
+        attributes += ["congctl", "vegas"]  # the kernel loads the module automatically
     if not attributes:
         return found
     to_peer = ["ip", "route", "replace", peer, "dev", interface, "proto", "kernel", "scope", "link", "src", local]

@@ -1,8 +1,8 @@
 """A candidate configuration: an immutable text, changed key by key before it takes effect.
 
-A change gives a new candidate. Values are checked as they are set; `problems` reports contradictions between
-keys, because changing two keys passes through a state in which they do not fit. Comments and order survive
-wherever the text has the usual form; otherwise it is rewritten and `keeps_comments` is False.
+A change gives a new candidate. Values are checked as they are set; `problems` reports contradictions between keys,
+because changing two keys passes through a state in which they do not fit. Comments and order survive if the text
+has the usual form; otherwise it is rewritten and `keeps_comments` is False.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Candidate:
     keeps_comments: bool = True
 
     def __post_init__(self) -> None:
-        """Raises: ConfigError where the text is not TOML, or no text at all."""
+        """Raises: ConfigError if it is not TOML, or not text at all."""
         self.table()
 
     def table(self) -> RawTable:
@@ -46,7 +46,7 @@ class Candidate:
         return parse_config(self.text)
 
     def problems(self) -> tuple[str, ...]:
-        """Why it can't take effect, a sentence each; () where it can."""
+        """Why it can't take effect, a sentence each; () if it can."""
         try:
             self.config()
         except ConfigError as error:
@@ -58,7 +58,7 @@ class Candidate:
         return () if self.problems() else warnings(self.config())
 
     def set(self, key: str, value: str) -> Candidate:
-        """With `key` at the value typed. An item one past the end of a list is added.
+        """With `key` set to the value typed. An item one past the end of a list is added.
 
         Raises: NotFoundError with the nearest key, ConfigError with what is allowed.
         """
@@ -126,13 +126,13 @@ class Candidate:
         if not isinstance(part, dict) or section not in sections():
             return self._written(table, None)
         candidate = self
-        with contextlib.suppress(NotFoundError, ConfigError):  # a quoted key need not be one that can be named
+        with contextlib.suppress(NotFoundError, ConfigError):  # a quoted key may be one that can't be named
             for name in part:
                 candidate = candidate.unset(f"{section}.{name}")
         return candidate._written(table, candidate.text)
 
     def put(self, place: Place, value: object) -> Candidate:
-        """With this value, unchecked, at a place that is there."""
+        """With this value, unchecked, at an existing place."""
         table = copy.deepcopy(self.table())
         part = table.get(place.section)
         assert isinstance(part, dict)
@@ -143,7 +143,7 @@ class Candidate:
         return self._with_key(table, place.section, 0, place.name, value)
 
     def with_value(self, key: str, value: object) -> Candidate:
-        """With a whole key (`section.name`) at this value, unchecked; without it where the value is None."""
+        """With a whole key (`section.name`) set to this value, unchecked; without it if the value is None."""
         section, _, name = key.partition(".")
         candidate = self.unset(key) if key in {f"{section}.{one}" for one in self._names(section)} else self
         if value is None or not name:
@@ -183,7 +183,7 @@ class Candidate:
 
 
 def _meaning(table: RawTable) -> RawTable:
-    """An empty section says nothing."""
+    """An empty section means nothing."""
     return {name: part for name, part in table.items() if part != {}}
 
 
@@ -202,7 +202,7 @@ def _mapping(part: RawTable, place: Place) -> RawTable:
 
 
 def _item(part: RawTable, place: Place, *, may_add: bool) -> RawTable:
-    """One table of a list of tables; a new one where it is the next. Raises: NotFoundError, ConfigError."""
+    """One table of a list of tables; a new one if it is the next. Raises: NotFoundError, ConfigError."""
     items = part.setdefault(place.name, [])
     if not isinstance(items, list):
         raise ConfigError((f"{place.section}.{place.name} is not a list: unset it first.",))
@@ -223,7 +223,7 @@ def _no_item(place: Place, count: int, may_add: bool) -> NotFoundError:
 
 
 def _with_item(part: RawTable, place: Place, field: Field, value: str) -> object:
-    """A list of plain values with one of them set. Raises: NotFoundError, ConfigError."""
+    """A list of plain values, one of them set. Raises: NotFoundError, ConfigError."""
     if field.item_class is not None:
         raise ConfigError((f"{place.key} is a table: set a key in it, like {place.key}.KEY.",))
     there = part.get(place.name, list(plain(field.default) or []))  # type: ignore[call-overload]

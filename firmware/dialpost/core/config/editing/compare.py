@@ -41,7 +41,7 @@ def compare(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
 
 
 def changed_keys(lines: Iterable[str]) -> int:
-    """How many keys the lines of `compare` are about: one whose value is another has two of them."""
+    """How many keys the lines of `compare` are about: a key whose value changed has two of them."""
     return len({line[2:].partition(" = ")[0] for line in lines})
 
 
@@ -51,7 +51,7 @@ def shown(place: Place, value: object) -> str:
 
 
 def is_secret(place: Place) -> bool:
-    """Whether its value must not be shown. An unknown key may be that of a secret, misspelt."""
+    """Whether its value must not be shown. An unknown key may be a misspelt secret."""
     return place.field is None or place.field.setting.secret
 
 
@@ -65,7 +65,7 @@ def blotted(text: str) -> str:
 
 
 def with_secrets(text: str, table: Mapping[str, object]) -> Candidate:
-    """A text in which secrets may be masked, with those that `table` has at the same place restored.
+    """A text in which secrets may be masked, with those that `table` has in the same place restored.
 
     Raises: ConfigError where the text is not TOML.
     """

@@ -1,4 +1,4 @@
-"""How a configuration change affects users: whom it disconnects, when it takes effect."""
+"""How a configuration change affects users: who gets disconnected, and when it takes effect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _cut_off(old: Config, new: Config, keys: tuple[str, ...], call_is_up: bool) 
 
 
 def when_it_counts(keys: Iterable[str], *, call_is_up: bool) -> tuple[str, ...]:
-    """When the change takes effect, in sentences; () where that is at once."""
+    """When the change takes effect, in sentences; () if immediately."""
     at_start = [key for key in keys if key in _NEXT_START]
     rest = [key for key in keys if key not in at_start]
     line = [key for key in rest if key.partition(".")[0] in LINE_SECTIONS]

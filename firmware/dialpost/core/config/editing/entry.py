@@ -1,7 +1,7 @@
 """Reading a typed value by the declaration of its key.
 
-Texts need no quotes, a list is separated by commas, yes and no stand for true and false; TOML syntax works as
-well. Quotes keep a comma or a space at the edge that belongs to the value.
+Texts need no quotes, list items are separated by commas, yes and no mean true and false; TOML syntax works as well.
+Quotes preserve a comma, or a space at either end, that belongs to the value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TRUTH = {
 
 
 def read_value(field: Field, label: str, text: str) -> object:
-    """The value as TOML keeps it (text, number, truth, list, table), checked. `label` is the key as typed.
+    """The value in TOML's terms (text, number, truth value, list, table), checked. `label` is the key as typed.
 
     Raises: ConfigError naming key, value and what is allowed.
     """
@@ -67,7 +67,7 @@ def _typed(field: Field, label: str, text: str) -> object:
 
 
 def _scalar(field: Field, label: str, text: str) -> object:
-    """Text that is not a number or truth value stays text: the check then says what is expected."""
+    """Text that is not a number or a truth value stays text; the check then says what is expected."""
     if text[:1] in {'"', "'"} and text[-1:] == text[:1] and len(text) > 1:
         return _toml(field, label, text)
     if field.value_type is bool:

@@ -1,7 +1,7 @@
 """Which place of the configuration a key names: `smtp.listen`, `modem.numbers[2]`, `outbound.route[1].host`,
 `delivery.catch_all.clinic.example`.
 
-Positions in lists count from 1, as they do in every message about the file.
+Positions in lists count from 1, as in every message about the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Table = Mapping[str, object]
 class Place:
     """A place in the file: `section.name`, then an item of it (`index` from 1), then a key in that item.
 
-    `field` is the declaration of the last key, None where there is no such key (a file may hold one by mistake).
+    `field` is the declaration of the last key, None if there is no such key (a file may contain one by mistake).
     `inner` is the key in one table of a list of tables, or the domain in a table.
     """
 
@@ -66,7 +66,7 @@ def find_place(key: str) -> Place:
 
 
 def find_in(key: str, table: Table) -> Place:
-    """The place named by `key`, also one that should not be there: a mistake in a file must be removable."""
+    """The place named by `key`, even one that should not exist: a mistake in a file must be removable."""
     try:
         return find_place(key)
     except NotFoundError:
@@ -79,7 +79,7 @@ def find_in(key: str, table: Table) -> Place:
 
 
 def places(table: Table) -> Iterator[tuple[Place, object]]:
-    """Every value in the file with its place: the declared ones in their order, then what is not known."""
+    """Every value in the file with its place: the declared ones in order, then the unknown ones."""
     known = sections()
     for section in (*known, *(name for name in table if name not in known)):
         if section not in table:
@@ -113,7 +113,7 @@ def _of_key(place: Place, value: object) -> Iterator[tuple[Place, object]]:
 
 
 def _split_index(rest: str) -> tuple[str, str, str]:
-    """`route[2].host` at the dot behind the bracket."""
+    """`route[2].host`, split at the dot after the bracket."""
     head, bracket, behind = rest.partition("]")
     return head + bracket, ".", behind.removeprefix(".")
 
@@ -139,7 +139,7 @@ def _table_place(section: str, field: Field, index: int, inner: str, key: str) -
 
 
 def _unknown(key: str) -> NoReturn:
-    """Raises: NotFoundError, as the declarations put it."""
+    """Raises: NotFoundError, in the words of the declarations."""
     find_field(key)
     raise NotFoundError(f"There is no key {key}.")  # pragma: no cover - it always raises then
 

@@ -1,8 +1,8 @@
 """Changing one key in a configuration's text while keeping its comments and order.
 
-Works line by line on what people and `dialpost config init` write: sections in brackets, one key a line (its value
-may run over several). TOML allows more; so the caller checks what the changed text means, and rewrites it
-without comments where that is not what was wanted (`core/config/editing/candidate`).
+Works line by line on what people and `dialpost config init` write: sections in brackets, one key per line (its
+value may span several). TOML allows more, so the caller checks what the changed text means and, if that is not what
+was wanted, rewrites it without comments (`core/config/editing/candidate`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KEY = re.compile(r"""\s*(?:([A-Za-z0-9_-]+)|"([^"\\]*)"|'([^']*)')\s*=""")
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A header and what follows it up to the next. `start` is the header's line (-1: before any header)."""
+    """A header and everything up to the next one. `start` is the header's line (-1: before any header)."""
 
     name: str
     is_item: bool
@@ -91,7 +91,7 @@ def _is_list_of_tables(value: object) -> bool:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines as TOML has them: LF ends one. (`str.splitlines` also breaks at U+0085 and U+2028.)"""
+    """Lines as TOML defines them: LF ends one. (`str.splitlines` also breaks at U+0085 and U+2028.)"""
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
@@ -118,14 +118,14 @@ def _blocks(lines: list[str]) -> list[_Block]:
 
 
 def _statement_end(lines: list[str], start: int) -> int:
-    """The line behind the statement that begins at `start`; a value may run over several."""
+    """The line after the statement that begins at `start`; a value may span several."""
     if not _KEY.match(lines[start]):
         return start + 1
     return statement_end(lines, start)
 
 
 def _keys(lines: list[str], block: _Block) -> list[tuple[int, int, str]]:
-    """First line, line behind, and name of each key in a block."""
+    """First line, line after the last, and name of each key in a block."""
     found = []
     number = block.start + 1
     while number < block.end:
@@ -144,7 +144,7 @@ def _find(lines: list[str], header: str, index: int) -> _Block | None:
 
 
 def _with_block(lines: list[str], header: str, index: int, line: str) -> list[str]:
-    """A new header with one key: an item behind the items there are, a section at the end."""
+    """A new header with one key: an item after the existing ones, a section at the end."""
     if index:
         section = header.partition(".")[0]
         family = [block for block in _blocks(lines) if block.name in {section, header}]
@@ -158,7 +158,8 @@ def _behind_last_key(lines: list[str], block: _Block) -> int:
 
 
 def _place_for(lines: list[str], block: _Block, name: str) -> int:
-    """Behind the comment that shows this key's default, as `dialpost config init` writes it; else the last key."""
+    """After the comment that shows this key's default, as `dialpost config init` writes it; otherwise after the
+    last key."""
     shown = re.compile(rf"\s*#\s*{re.escape(name)}\s*=")
     for number in range(block.start + 1, block.end):
         if shown.match(lines[number]):
@@ -167,7 +168,7 @@ def _place_for(lines: list[str], block: _Block, name: str) -> int:
 
 
 def _comment(lines: list[str]) -> str:
-    """The comment behind the value of a one-line statement, with the blanks before it."""
+    """The comment after the value of a one-line statement, with the spaces before it."""
     if len(lines) != 1:
         return ""
     position = comment_start(lines[0])

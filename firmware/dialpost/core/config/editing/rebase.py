@@ -10,7 +10,8 @@ Values = dict[str, object]
 
 
 def rebase(base: Candidate, ours: Candidate, theirs: Candidate) -> tuple[Candidate, tuple[str, ...]]:
-    """`theirs` with what `ours` changed of `base`; and the keys that both changed differently (ours wins).
+    """`theirs` with the changes that `ours` makes to `base`; and the keys that both changed differently (ours
+    wins).
 
     A list of tables ([[...]]) is treated as a whole: positions in it mean nothing across two versions.
     """
@@ -28,7 +29,7 @@ def rebase(base: Candidate, ours: Candidate, theirs: Candidate) -> tuple[Candida
 
 
 def _values(candidate: Candidate) -> Values:
-    """Each key's value; a table or a list of tables under its own key, as a whole."""
+    """Each key's value; a table or a list of tables counts as one value under its own key."""
     table = candidate.table()
     found: Values = {}
     for place, _ in places(table):

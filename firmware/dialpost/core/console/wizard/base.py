@@ -16,9 +16,9 @@ _PLACEHOLDERS = {"hostname": "mail.station.invalid", "domains": ["station.invali
 
 
 def base_config(text: str) -> Config:
-    """The configuration in `text`; of one that has faults, every key that is none. Never raises.
+    """The configuration in `text`; if it has faults, all of its valid keys. Never raises.
 
-    Hostname and domains are empty where they are not given.
+    Hostname and domains are empty if they are not given.
     """
     try:
         return parse_config(text)

@@ -1,7 +1,7 @@
-"""The answers so far, and the configuration they make. Immutable: an answer makes a new draft.
+"""The answers so far, and the configuration made from them. Immutable: an answer makes a new draft.
 
-Answers are kept as texts in their normal form, by the question's name. Values go into the configuration by the
-declarations of `core/config/model`: they check them, here as in the file.
+Answers are kept as texts in their normal form, by the question's name. The declarations of `core/config/model`
+check them, just as they check the file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dialpost.core.console.wizard.facts import Facts
 MOST_USERS = 20
 NONE = "none"
 SAME, OTHER = "same", "other"
-"""How to log in to the mail host: not at all (`NONE`), as when dialling in, or with separate credentials."""
+"""How to log in to the mail host: not at all (`NONE`), with the dial-in's credentials, or with separate ones."""
 KEEP = "unchanged"
 
 _BY_KEY = {
@@ -40,7 +40,7 @@ _BY_KEY = {
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """`base` is what the wizard starts from; `answers` never show in a repr: there are passwords among them."""
+    """`base` is what the wizard starts from; `answers` never appear in a repr, because passwords are among them."""
 
     facts: Facts
     base: Config
@@ -55,7 +55,7 @@ class Draft:
         return name in self.answers
 
     def with_answer(self, name: str, value: str) -> Draft:
-        """With this answer. Raises: ValueError where it contradicts what is there already."""
+        """With this answer. Raises: ValueError if it contradicts an earlier one."""
         made = replace(self, answers={**self.answers, name: value})
         before = set(faults(self.config()))
         for sentence in faults(made.config()):
@@ -64,7 +64,7 @@ class Draft:
         return made
 
     def without(self, names: Iterable[str]) -> Draft:
-        """Without these answers: their questions do not apply any more."""
+        """Without these answers: their questions no longer apply."""
         gone = set(names)
         return replace(self, answers={name: value for name, value in self.answers.items() if name not in gone})
 
@@ -99,7 +99,7 @@ class Draft:
         return tuple(names)
 
     def config(self) -> Config:
-        """The configuration that the answers make of `base`; questions without an answer are as there."""
+        """`base` with the answers applied; unanswered questions keep its values."""
         config = self.base
         for name, key in _BY_KEY.items():
             if self.has(name) and (name not in _MODEM_ONLY or self.is_modem):
@@ -136,7 +136,7 @@ class Draft:
         return replace(config, modem=modem)
 
     def _mail_host(self, config: Config) -> Config:
-        """With a login the submission port and TLS; without one port 25, TLS where it is offered."""
+        """With a login, the submission port and TLS; without one, port 25, with TLS if offered."""
         outbound, login = config.outbound, self.get("mail_login")
         user, password = "", ""
         if login == SAME:
@@ -188,7 +188,7 @@ _MODEM_ONLY = {"port", "profile", "apn", "sim_pin", "outside_line", "country", "
 
 
 def check_key(key: str, text: str) -> str:
-    """A text as the key's declaration wants it (one item, where it is a list). Raises: ValueError."""
+    """A text in the form the key's declaration wants (one item, if it is a list). Raises: ValueError."""
     section, _, name = key.rpartition(".")
     owner = ScheduleEntry if section == "schedule.entry" else sections()[section]
     field = next(each for each in fields_of(owner, section) if each.name == name)
@@ -197,7 +197,7 @@ def check_key(key: str, text: str) -> str:
 
 
 def with_value(config: Config, key: str, text: str) -> Config:
-    """With one plain key at a value. Raises: ValueError."""
+    """With one plain key set to a value. Raises: ValueError."""
     section, _, name = key.partition(".")
     part = getattr(config, section)
     field = next(each for each in fields_of(type(part), section) if each.name == name)

@@ -1,4 +1,4 @@
-"""What the set-up wizard knows of the machine before it asks: ports, modems, countries, time zones, accounts."""
+"""What the set-up wizard knows about the machine before it asks: ports, modems, countries, time zones, accounts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dialpost.core.line.modem.profile import ModemProfile
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several answers. `value` is what is taken, `words` what the person reads."""
+    """One of several answers. `value` is the value to use, `words` is the text on the screen."""
 
     value: str
     words: str
@@ -21,7 +21,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class PortOffer:
-    """A serial port that was looked at. `profile` is "" where nothing answered; `speed_bps` 0 = the profile's."""
+    """A serial port that was probed. `profile` is "" if nothing answered; `speed_bps` 0 = the profile's."""
 
     port: str
     words: str
@@ -32,7 +32,7 @@ class PortOffer:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """`system_timezone` is "" where the machine has none of its own yet (UTC)."""
+    """`system_timezone` is "" if the machine has none set yet (UTC)."""
 
     ports: tuple[PortOffer, ...] = ()
     profiles: tuple[ModemProfile, ...] = ()
@@ -51,12 +51,12 @@ class Facts:
         return next((country for country in self.countries if country.key == key), None)
 
     def offer(self, port: str) -> PortOffer | None:
-        """What is known of a port."""
+        """What is known about a port."""
         return next((offer for offer in self.ports if offer.port == port), None)
 
 
 def picked(typed: str, choices: Sequence[Choice]) -> str | None:
-    """The value meant by a number, a value, or the words; None where it is none of them."""
+    """The value meant by a number, a value, or the words; None if it is none of these."""
     number = whole_number(typed)
     if number is not None and 1 <= number <= len(choices):
         return choices[number - 1].value

@@ -10,8 +10,8 @@ from dialpost.core.line.dial_plan import dial_faults
 
 
 def _domain(typed: str, draft: Draft) -> str:
-    """One of a single word is allowed in the file, but the world's mail never finds it: here it is a slip, often an
-    answer meant for another question."""
+    """A single word is allowed in the file, but mail from the Internet never finds such a domain: here it is a
+    mistake, often an answer meant for another question."""
     name = check_key("station.domains", typed)
     if "." not in name:
         raise ValueError(f"There is no dot in {name}: enter the whole domain, for example clinic.example.")
@@ -19,7 +19,7 @@ def _domain(typed: str, draft: Draft) -> str:
 
 
 def _country(typed: str, draft: Draft) -> str:
-    """The number must be one that can be dialled by that country's rules."""
+    """The number must be one that can be dialled under that country's rules."""
     country, profile = draft.facts.country(typed), draft.facts.profile(_profile_of(draft))
     if country is not None and (profile is None or profile.telephone):
         modem = draft.with_answer("country", typed).config().modem
@@ -59,7 +59,7 @@ def _default_number(draft: Draft) -> str:
 
 
 def _likely_country(draft: Draft) -> str:
-    """By the + of the number, else by the machine's time zone."""
+    """From the number's international prefix, otherwise from the machine's time zone."""
     if draft.base.modem.country != "generic":
         return draft.base.modem.country
     number = draft.get("number")

@@ -6,9 +6,10 @@
         print(wizard.answer(line))          # "" or what is to be said
     wizard.result()                           # None after `quit`
 
-`?` explains, `back` goes back one question, `quit` stops without saving, Enter accepts the value in brackets. A
-secret is asked twice. When all is answered comes the review page, where a number changes a line and `yes` takes
-all. What is asked, and what may be answered: `steps`; which configuration comes of it: `draft`.
+`?` explains, `back` goes back one question, `quit` stops without saving, Enter accepts the value in brackets.
+Secrets are asked for twice. The last question is followed by the review page, where a number changes a line and
+`yes` accepts everything. `steps` says what is asked and which answers are valid, `draft` which configuration
+results.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ from dialpost.core.errors import AccountError, ConfigError
 BACK, QUIT, HELP, YES = "back", "quit", "?", "yes"
 REVIEW_KEY = "review"
 _JUST_ANSWERED = "There is no schedule.entry"
-"""A warning about what the wizard has just asked is superfluous."""
+"""A warning about what the wizard has just asked is redundant."""
 _ON_EVERY_PAGE = "Enter accepts the value in [ ]; `back`: previous question; `quit`: stop without saving."
 
 
 class Phase(Enum):
-    """What the wizard is at."""
+    """What the wizard is doing."""
 
     ASKING = "asking"  # from question to question
-    REPEATING = "repeating"  # the secret just typed, once more
+    REPEATING = "repeating"  # the secret just typed, a second time
     REVIEW = "review"
-    CHANGING = "changing"  # one question, from the review page
+    CHANGING = "changing"  # one question, asked from the review page
     REPEATING_CHANGE = "repeating the change"
     TAKEN = "taken"
     GIVEN_UP = "given up"
@@ -48,15 +49,15 @@ class Phase(Enum):
 class Event(Enum):
     """What a line can mean."""
 
-    ANSWERED = "answered"  # and another question is to be asked
-    COMPLETED = "completed"  # and nothing is left to be asked
+    ANSWERED = "answered"  # and another question follows
+    COMPLETED = "completed"  # and no question is left
     HIDDEN = "hidden"  # a secret's first half
-    DIFFERED = "differed"  # its second half is another
+    DIFFERED = "differed"  # its second half differs
     PICKED = "picked"  # a line of the review page
     ACCEPTED = "accepted"
     WENT_BACK = "went back"
     GAVE_UP = "gave up"
-    REOPENED = "reopened"  # what was taken could not be put in force
+    REOPENED = "reopened"  # the result could not be applied
 
 
 _IGNORED = None
@@ -119,7 +120,7 @@ TABLE: dict[Phase, dict[Event, Phase | None]] = {
     Phase.TAKEN: dict.fromkeys(Event, _IGNORED) | {Event.REOPENED: Phase.REVIEW},
     Phase.GIVEN_UP: dict.fromkeys(Event, _IGNORED),
 }
-"""Total; what is _IGNORED can't be meant in that phase."""
+"""Total; what is _IGNORED can't occur in that phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was taken. No password shows in its repr. `admin_password` is "" where the old one stays."""
+    """The result. Its repr shows no password. `admin_password` is "" if the old one is kept."""
 
     config: Config = field(repr=False)
     admin_password: str = field(repr=False)
@@ -150,7 +151,7 @@ class Result:
 
 
 class Wizard:
-    """One walk through the questions. Answers survive `back` and a refused review; not `quit`."""
+    """One pass through the questions. Answers survive `back` and a refused review, but not `quit`."""
 
     def __init__(self, facts: Facts, base: Config | None = None) -> None:
         self._draft = Draft(facts, base or Config())
@@ -160,7 +161,7 @@ class Wizard:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing more is asked."""
+        """Whether the wizard has ended."""
         return self.phase in {Phase.TAKEN, Phase.GIVEN_UP}
 
     def question(self) -> Question:
@@ -176,7 +177,7 @@ class Wizard:
         return Question(step.name, step.label, step.help, step.is_secret, shown, choices)
 
     def answer(self, line: str) -> str:
-        """Take a line; what is to be said to it ("" = nothing)."""
+        """Take a line; returns the response to it ("" = none)."""
         if self.is_done:
             return ""
         step = None if self.phase is Phase.REVIEW else self._step()
@@ -197,15 +198,15 @@ class Wizard:
         return self._repeated(step, typed) if is_repeat else self._answered(step, typed)
 
     def learn_ports(self, ports: tuple[PortOffer, ...]) -> None:
-        """The serial ports were looked at meanwhile."""
+        """The serial ports have been probed in the meantime."""
         self._draft = replace(self._draft, facts=replace(self._draft.facts, ports=ports))
 
     def reopen(self) -> None:
-        """What was taken could not be put in force: the review page again, with all answers."""
+        """The result could not be applied: back to the review page, with all answers."""
         self._post(Event.REOPENED)
 
     def result(self) -> Result | None:
-        """What was taken; None after `quit` or before the end."""
+        """The result; None after `quit` or before the end."""
         if self.phase is not Phase.TAKEN:
             return None
         draft = self._applying()
@@ -252,7 +253,7 @@ class Wizard:
         return ""
 
     def _go_on(self, step: Step) -> None:
-        """To the question after this one; from the review page only to those that have no answer yet."""
+        """On to the next question; from the review page, only to those that have no answer yet."""
         asked = [each for each in steps(self._draft) if not each.in_review_only]
         if self.phase in {Phase.ASKING, Phase.REPEATING}:
             names = [each.name for each in asked]
@@ -308,7 +309,7 @@ class Wizard:
         return self._accept(there)
 
     def _accept(self, there: tuple[Step, ...]) -> str:
-        """All answers once more together: one may have become wrong by another that was changed."""
+        """Check all answers together again: changing one may have made another wrong."""
         for step in there:
             value, is_answered = self._draft.get(step.name), self._draft.has(step.name)
             try:
@@ -325,7 +326,7 @@ class Wizard:
                 return f"{step.label}: {_sentence(str(error))}"
         try:
             parse_config(render_config(self._applying().config(), secrets=True))
-        except ConfigError as error:  # pragma: no cover - each step checks what it may; this is the net below them
+        except ConfigError as error:  # pragma: no cover - each step checks what it can; this is the safety net
             return "This can't be accepted:\n" + str(error)
         self._post(Event.ACCEPTED)
         return ""
@@ -337,12 +338,12 @@ class Wizard:
         return next((step for step in there if step.name == self._at), there[0])
 
     def _applying(self) -> Draft:
-        """Without answers to questions that would not be asked any more."""
+        """Without answers to questions that would no longer be asked."""
         asked = {step.name for step in steps(self._draft)}
         return self._draft.without(name for name in self._draft.answers if name not in asked)
 
     def _default(self, step: Step) -> str:
-        """What Enter takes: the answer given before, else the question's own."""
+        """What Enter stands for: the earlier answer, otherwise the question's default."""
         if self._draft.get(step.name):
             return self._draft.get(step.name)
         return step.default(self._draft)
@@ -360,7 +361,7 @@ class Wizard:
 
 
 def _sentence(words: str) -> str:
-    """With a full stop, and a capital letter unless it begins with a key or a name, which is quoted as it is."""
+    """With a full stop and a capital letter, unless it begins with a key or a name, which is quoted unchanged."""
     first = words.split(" ", 1)[0]
     is_name = any(letter in first.rstrip(".,:;") for letter in ".@/_")
     return (words if is_name else words[:1].upper() + words[1:]) + (

@@ -9,7 +9,7 @@ from dialpost.core.console.wizard.draft import Draft, check_key
 from dialpost.core.console.wizard.facts import Choice
 
 Check = Callable[[str, Draft], str]
-"""Gives the answer in its normal form. Raises: ValueError, AccountError with what is allowed."""
+"""Returns the answer in its normal form. Raises: ValueError, AccountError with what is allowed."""
 
 
 def _yes(draft: Draft) -> bool:
@@ -26,11 +26,11 @@ def _no_choices(draft: Draft) -> tuple[Choice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One question. `default` is what Enter takes, "" = an answer is wanted (unless `may_be_empty`). A secret's is
-    the one that is set already; it is never shown.
+    """One question. `default` is what Enter stands for, "" = an answer is required (unless `may_be_empty`). For a
+    secret it is the value already set, which is never shown.
 
-    `may_type` lets an answer stand that is none of the choices. `in_review_only`: not asked, but it can be changed
-    on the review page, where `shown` is its value.
+    `may_type` allows an answer that is not among the choices. `in_review_only`: not asked, but it can be changed on
+    the review page, where `shown` is its value.
     """
 
     name: str
@@ -50,5 +50,5 @@ class Step:
 
 
 def by_key(key: str, *, none: str = "") -> Check:
-    """As the declaration of that key wants it; the word `none` stands for an empty value."""
+    """In the form that the key's declaration wants; the word `none` means an empty value."""
     return lambda typed, draft: "" if none and typed.lower() == none else check_key(key, typed)

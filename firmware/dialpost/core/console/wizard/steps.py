@@ -1,7 +1,8 @@
 """The set-up wizard's questions, in order: what each asks, explains, offers and accepts.
 
-A question knows which of the others it needs (`applies`). What an answer may be is said by the declarations of the
-configuration (`draft.check_key`); only what is no key of it (accounts, the way of a login) is checked here.
+A question knows which of the others it depends on (`applies`). The declarations of the configuration say which
+answers are valid (`draft.check_key`); only what is not a key of the configuration (accounts, how to log in) is
+checked here.
 """
 
 from __future__ import annotations

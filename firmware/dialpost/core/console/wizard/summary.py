@@ -1,4 +1,4 @@
-"""The page that the set-up wizard leaves for printing and pinning to the wall: no secrets.
+"""The page that the set-up wizard makes for printing and pinning to the wall. It contains no secrets.
 
 What to enter in mail programs, how to call, what the lights mean, where things are.
 """
@@ -25,7 +25,7 @@ _TO_THE_WORLD = {
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the station listens. `address` is "" where it does on all of its own."""
+    """Where the station listens. `address` is "" if it listens on all its addresses."""
 
     listener: Listener
     port: int
@@ -33,7 +33,7 @@ class Door:
 
     @classmethod
     def from_words(cls, words: str) -> Door | None:
-        """What `status` says of a door, like "submission [::]:587"; None for anything else."""
+        """What `status` says about a door, like "submission [::]:587"; None for anything else."""
         name, _, place = words.partition(" ")
         host, _, port = place.rpartition(":")
         listener = next((one for one in Listener if one.value == name), None)
@@ -56,7 +56,7 @@ def summary(config: Config, users: Sequence[str], doors: Sequence[Door], config_
 
 
 def first_needed(page: str) -> str:
-    """Of the page what is needed at once: the mail programs and the calls. The rest can be looked up."""
+    """The part of the page that is needed immediately: mail programs and calls. The rest can be looked up."""
     return page[: page.index(_LIGHTS)].rstrip()
 
 
@@ -113,7 +113,7 @@ def _calls(config: Config) -> str:
 
 
 def _lights(config: Config) -> str:
-    """What a station with this link can show: without calls, lights about calls are left out."""
+    """What a station with this link can show: if it makes no calls, lights about calls are left out."""
     dials = config.link.kind is not LinkKind.GATEWAY
     rows = [
         (f"{signal.led.value}: {signal.alone.words}", signal.words)

@@ -1,7 +1,7 @@
 """Which lines belong to the answer: a modem sends unsolicited lines at any time, even in the middle of one.
 
 The answer to a `+` command has the command's own prefix (V.250 §5.4.4, §5.7.1); everything else comes from the
-network or the maker (^RSSI:17, *PSUTTZ, $GPS, +CMTI, RING) and is not an answer.
+network or is specific to the maker (^RSSI:17, *PSUTTZ, $GPS, +CMTI, RING), and is not an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def prefix_of(command: str) -> str:
 
 
 def values(lines: Iterable[str], prefix: str) -> list[str]:
-    """What the lines with this prefix tell: the texts behind the colon."""
+    """The texts after the colon in the lines with this prefix."""
     found = []
     for line in lines:
         name, colon, value = line.partition(":")

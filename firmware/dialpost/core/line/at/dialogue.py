@@ -1,8 +1,8 @@
-"""A command and what comes after it: `command` gives the bytes to send, `receive` the events.
+"""A command and what follows it: `command` returns the bytes to send, `receive` the events.
 
-Every final result is an event; whose answer it is, who asked decides (`flow/line/modem/channel`). After the CONNECT
-of a command that dials nothing more is looked at: those bytes are the other side's (`rest`). While a call is being
-set up the port is read byte by byte, so that nothing of them is taken from pppd.
+Every final result is an event; the caller decides which command it answers (`flow/line/modem/channel`). After the
+CONNECT of a dial command nothing more is examined: those bytes are the other side's (`rest`). While a call is being
+set up, the port is read byte by byte, so that none of them are lost to pppd.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class AtDialogue:
         self.carrier_bps: int | None = None
 
     def command(self, text: str) -> bytes:
-        """The bytes of a command line; what came before is forgotten. Raises: ValueError for a line end in it."""
+        """The bytes of a command line; earlier input is forgotten. Raises: ValueError if it contains a line
+        ending."""
         if any(not sign.isprintable() for sign in text):
             raise ValueError("a command can't contain a line end or control character")
         self._line.clear()
@@ -70,7 +71,7 @@ class AtDialogue:
         return text.encode("ascii", "replace") + b"\r"
 
     def receive(self, data: bytes) -> list[AtEvent]:
-        """Bytes from the modem, in any pieces."""
+        """Bytes from the modem, split anywhere."""
         found: list[AtEvent] = []
         for index, byte in enumerate(data):
             if self._is_over:
@@ -80,7 +81,7 @@ class AtDialogue:
             if byte in b"\r\n":
                 self._end_of_line(found)
             elif byte < 32 or byte > 126:
-                self.garbage += byte not in b"\x00\x11\x13\x7f"  # XON, XOFF and padding are none
+                self.garbage += byte not in b"\x00\x11\x13\x7f"  # XON, XOFF and padding are not garbage
             else:
                 self._line.append(byte)
                 if len(self._line) > MAX_LINE_BYTES:
@@ -104,7 +105,8 @@ class AtDialogue:
             found.append(result)
 
     def _result(self, text: str) -> AtResult | None:
-        """A number is a result only of a modem that does not speak in words (V1): else it is what was asked for."""
+        """A number is a result only from a modem that does not use words (V1); otherwise it is what was asked
+        for."""
         if text.isdigit():
             return None if self._has_words else parse_result(text, self._own) or parse_number(text)
         result = parse_result(text, self._own)

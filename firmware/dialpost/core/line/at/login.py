@@ -12,7 +12,7 @@ _REFUSAL = re.compile(
     r"|(?:login|username): *\Z",
     re.IGNORECASE,
 )
-"""What login servers say of a wrong password; asking for the name again is one of their ways."""
+"""What login servers say about a wrong password; some just ask for the name again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +24,19 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """The script is through."""
+    """The script is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoginLost:
-    """The line went while it ran."""
+    """The line was lost while it ran."""
 
 
 class LoginScript:
     """`script` is what to wait for and what to answer, in turn; %u is the user, %p the password, %% a percent sign.
 
-    An odd last text is waited for and not answered. `waits_for` is shown to people: it never holds a secret.
+    An unpaired last text is waited for and not answered. `waits_for` is shown to people: it never contains a
+    secret.
     """
 
     def __init__(self, script: Sequence[str], user: str, password: str) -> None:
@@ -44,7 +45,7 @@ class LoginScript:
         ]
         self._user, self._password = user, password
         self._sent_password = False
-        self._heard = self._seen = ""  # all of it; what was not yet waited for
+        self._heard = self._seen = ""  # everything; the part not yet matched
 
     @property
     def waits_for(self) -> str:
@@ -53,7 +54,7 @@ class LoginScript:
 
     @property
     def seen(self) -> str:
-        """The last words of the other side, printable; a password it echoed is masked."""
+        """The other side's last words, printable; an echoed password is masked."""
         said = self._heard
         for secret in {self._password, _in_seven_bits(self._password.encode("utf-8"))} - {""}:
             said = said.replace(secret, "***")
@@ -61,11 +62,12 @@ class LoginScript:
 
     @property
     def is_refused(self) -> bool:
-        """Whether the password was sent, and what was said since sounds like a no; only for who waits in vain."""
+        """Whether the password was sent and the response since then sounds like a refusal; only for use after
+        waiting in vain."""
         return self._sent_password and _REFUSAL.search(self._seen) is not None
 
     def receive(self, data: bytes) -> list[Send | LoggedIn | LoginLost]:
-        """Bytes of the other side, b"" to begin. Some send with parity: the eighth bit counts for nothing."""
+        """Bytes from the other side, b"" to begin. Some send with parity, so the eighth bit is ignored."""
         text = _in_seven_bits(data)
         self._heard = (self._heard + text)[-KEPT_BYTES:]
         self._seen = (self._seen + text)[-KEPT_BYTES:]

@@ -1,4 +1,4 @@
-"""How many tries a SIM's PIN has left, as the makers' commands report it.
+"""How many attempts a SIM's PIN has left, as the makers' commands report it.
 
 Sources: 3GPP TS 27.007 §8.65 (+CPINR); AT command manuals of Huawei (^CPIN), SIMCom (+SPIC), Quectel (+QPINC),
 Telit (#PCT), Sierra Wireless (+CPINC), u-blox (+UPINCNT), ZTE (+ZPINPUK).
@@ -23,11 +23,11 @@ QUERIES = (
 )
 """Asked in turn until one is understood; each asks and changes nothing."""
 MOST_TRIES = 10
-"""More than any SIM allows: a larger number is not a count of tries."""
+"""More than any SIM allows: a larger number is not a count of attempts."""
 
 
 def pin_tries(lines: Iterable[str], query: str) -> int | None:
-    """The tries left for PIN 1 that the answer to one of `QUERIES` tells, None where it tells none."""
+    """The attempts left for PIN 1 according to the answer to one of `QUERIES`, None if it does not say."""
     prefix = prefix_of(query)
     for value in values(lines, prefix):
         found = _READERS.get(prefix, _first_number)(value)
@@ -37,7 +37,7 @@ def pin_tries(lines: Iterable[str], query: str) -> int | None:
 
 
 def _first_number(value: str) -> int | None:
-    """+SPIC: 3,10,3,10 / #PCT: 3: that of PIN 1 stands first."""
+    """+SPIC: 3,10,3,10 / #PCT: 3: PIN 1 comes first."""
     found = re.match(r"\(?(\d{1,3})\b", value)
     return int(found[1]) if found else None
 

@@ -75,12 +75,13 @@ DIAL_RESULTS: Mapping[ResultKind, DialResult] = {
     ResultKind.BLACKLISTED: DialResult.BLACKLISTED,
     ResultKind.VOICE: DialResult.VOICE,
     ResultKind.ERROR: DialResult.ERROR,
-    ResultKind.OK: DialResult.NO_CARRIER,  # some modems go back to OK when a call comes to nothing
+    ResultKind.OK: DialResult.NO_CARRIER,  # some modems return to OK when a call fails
 }
-"""What a final result says of a call; RING is none."""
+"""What a final result says about a call; RING is not one."""
 
 COMMAND_RESULTS = frozenset({ResultKind.OK, ResultKind.ERROR, ResultKind.BUSY})
-"""What can answer a command that does not dial: any other final word is late, of a call before (BUSY: not now)."""
+"""What can answer a command that does not dial: any other final result is a late one of an earlier call (BUSY: not
+now)."""
 HANG_UP_RESULTS = COMMAND_RESULTS | {ResultKind.NO_CARRIER}
 DIAL_ANSWERS = frozenset(DIAL_RESULTS)
 _BASIC = r"AT(?:[A-CE-Z]\d*|[&\\%*][A-Z]\d*|S\d+=\d*)*"
@@ -96,7 +97,7 @@ def own_results_of(command: str) -> frozenset[ResultKind]:
 
 @dataclass(frozen=True, slots=True)
 class AtResult:
-    """A final result (V.250 §5.7.1). `words` as the modem said them; `rate_bps` where a CONNECT tells one."""
+    """A final result (V.250 §5.7.1). `words` as the modem said them; `rate_bps` if a CONNECT reports one."""
 
     kind: ResultKind
     words: str
@@ -104,7 +105,7 @@ class AtResult:
 
 
 def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtResult | None:
-    """A final result, or None for any other line. `own` are words of this modem, in capitals."""
+    """A final result, or None for any other line. `own` are words specific to this modem, in capitals."""
     text = " ".join(line.upper().split())
     if own and text in own:
         return AtResult(own[text], line.strip())
@@ -126,15 +127,16 @@ def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtRe
 
 
 def _believable(digits: str | None) -> int | None:
-    """A rate in bit/s, None for one that no line has: a byte of noise is soon in it."""
+    """A rate in bit/s, None for an impossible one: a byte of noise easily gets into it."""
     rate_bps = int(digits) if digits else 0
     return rate_bps if _LEAST_BPS <= rate_bps <= _MOST_BPS else None
 
 
 def parse_number(text: str) -> AtResult | None:
-    """A numeric result (V0): one or two digits alone; codes beyond 9 are makers' ways to name a CONNECT's rate.
+    """A numeric result (V0): just one or two digits; codes above 9 are the makers' codes for a CONNECT's rate.
 
-    What else they mean differs from maker to maker (24 is DELAYED, or CONNECT 7200): the profile has it (`own`).
+    Their other meanings differ from maker to maker (24 is DELAYED, or CONNECT 7200): the profile lists them
+    (`own`).
     """
     if not re.fullmatch(r"\d{1,2}", text):
         return None
@@ -144,7 +146,7 @@ def parse_number(text: str) -> AtResult | None:
 
 
 def carrier_rate(line: str) -> int | None:
-    """The line's own rate in bit/s, told before CONNECT by modems that put the port's rate there.
+    """The line's own rate in bit/s, reported before CONNECT by modems whose CONNECT gives the port's rate.
 
     CARRIER 33600, +MCR: V34,33600, +MRR: 28800,48000 (V.250 §6.4.2, §6.4.3: sending first, then receiving).
     """

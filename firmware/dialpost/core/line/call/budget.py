@@ -5,9 +5,9 @@ Pure; `flow/line/call/budget` keeps the counters and watches the call. The rules
 - Time is paid from the moment the other end answers until the line is down. Minutes are counted as they pass, money
   in steps of `billing_step_s`, each charged when it begins.
 - Days and months are those of the local calendar. Time over midnight belongs to the day it was spent on.
-- A clock that can't be trusted begins no new day: what is spent is added to the last day known, and counts as well
-  for the day the clock turns out to show, so that a board that starts in the past never gets its minutes twice.
-  A date before the last one known (the clock had run ahead) takes over what was counted.
+- An untrusted clock begins no new day: what is spent is added to the last known day, and also counts for the day
+  that the clock turns out to show, so that a board that starts in the past never gets its minutes twice. A date
+  before the last known one (the clock had run ahead) takes over what was counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CENT = 1e-9  # sums of prices are floats: compare them with this tolerance
 
 
 class Limit(Enum):
-    """What can run out: the key of its setting."""
+    """What can run out, named by the key of its setting."""
 
     CALL_MINUTES = "budget.minutes_per_call"
     DAY_MINUTES = "budget.minutes_per_day"
@@ -42,13 +42,13 @@ class Limit(Enum):
 
     @property
     def is_of_one_call(self) -> bool:
-        """Whether it is whole again with the next call."""
+        """Whether it is fully available again for the next call."""
         return self in {Limit.CALL_MINUTES, Limit.CALL_COST}
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What is used up of a day and of its month. `day` is its local date (ISO 8601), "" while none was known.
+    """What is used up in a day and in its month. `day` is its local date (ISO 8601), "" as long as none was known.
 
     `undated_s` and `undated_cost` are that part which was spent since the clock could last be trusted.
     """
@@ -74,7 +74,7 @@ class Spent:
         return Spent(today, undated_s, undated_cost, undated_s, undated_cost)
 
     def plus(self, seconds: float, cost: float, *, dated: bool = True) -> Spent:
-        """With this much more spent; `dated`: while the clock could be trusted."""
+        """With this much more spent; `dated`: the clock could be trusted meanwhile."""
         more = replace(
             self,
             day_s=self.day_s + seconds,
@@ -145,12 +145,12 @@ class Allowance:
 
 
 def overrun_s(call_s: float) -> float:
-    """How long after its end was asked for a call of `call_s` may go on, to finish a message."""
+    """How long a call of `call_s` may continue after its end was requested, to finish a message."""
     return min(call_s, OVERRUN_S)
 
 
 def allowance(config: BudgetConfig, spent: Spent, call_s: float = 0.0) -> Allowance:
-    """How much longer a call may last that has lasted `call_s` (0: not yet answered), which `spent` includes."""
+    """How much longer a call may last after `call_s` (0: not yet answered), which `spent` includes."""
     found = list(_by_minutes(config, spent, call_s)) + list(_by_cost(config, spent, call_s))
     return min(found, key=lambda one: one.seconds, default=Allowance(inf))
 
@@ -177,12 +177,12 @@ def _by_cost(config: BudgetConfig, spent: Spent, call_s: float) -> Iterator[Allo
 
 
 def unit_rest_s(config: BudgetConfig, call_s: float) -> float:
-    """How much of the billing unit that has begun is left."""
+    """What is left of the current billing unit."""
     return ceil(call_s / config.billing_step_s) * config.billing_step_s - call_s
 
 
 def _affordable_s(config: BudgetConfig, money_left: float, call_s: float) -> float:
-    """What the money pays for: the rest of the step that is paid already, and whole steps after it."""
+    """The time the money pays for: the rest of the current step, already paid, and whole steps after it."""
     step_s, step_cost = config.billing_step_s, _step_cost(config)
     paid_rest_s = unit_rest_s(config, call_s)
     if not call_s:
@@ -193,7 +193,7 @@ def _affordable_s(config: BudgetConfig, money_left: float, call_s: float) -> flo
 
 
 def usage(config: BudgetConfig, spent: Spent) -> list[str]:
-    """What is used of each limit, an item each: "12 of 30 minutes used today". Without limits, what was used."""
+    """What is used of each limit, one item each: "12 of 30 minutes used today". Without limits, what was used."""
     found = []
     for minutes, used_s, when in (
         (config.minutes_per_day, spent.day_s, "today"),
@@ -214,7 +214,7 @@ def usage(config: BudgetConfig, spent: Spent) -> list[str]:
 
 
 def call_limits(config: BudgetConfig) -> list[str]:
-    """What holds for a single call, an item each."""
+    """The limits of a single call, one item each."""
     found = []
     if config.minutes_per_call:
         found.append(f"a call may last {minutes_words(config.minutes_per_call * 60)} minutes")

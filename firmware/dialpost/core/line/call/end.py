@@ -1,22 +1,22 @@
-"""When to hang up: a rule on evidence, so that a call is neither longer than needed nor strands mail.
+"""When to hang up: a rule based on evidence, so that a call neither lasts longer than needed nor strands mail.
 
-The call may end when nothing is left to send, nobody from the provider is connected, and it has been
-quiet for long enough. How long is enough follows from what the provider answered to ETRN (RFC 1985):
+The call may end when nothing is left to send, nobody from the provider is connected, and it has been quiet for long
+enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
 
 - nothing waits (251): at once;
 - refused, or not asked: the shortest grace, for mail that comes unasked;
-- it may or will come (250, 252, 253) and nothing has come yet: up to `grace_max_s`. Only where a server
-  always says 250, which promises nothing, and has shown several times how fast it starts, less;
-- something came: the grace learnt from this provider's own gaps. Where its answers tell a full queue
-  from an empty one (251, 252, 253), it is asked once more, and the answer decides.
+- mail may or will come (250, 252, 253) and nothing has come yet: up to `grace_max_s`; less only for a server that
+  always says 250, which promises nothing, and has shown several times how fast it starts;
+- something came: the grace learnt from this provider's own gaps. If its answers distinguish a full queue from an
+  empty one (251, 252, 253), it is asked once more, and the answer decides.
 - something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
-  own mail still goes out), because a server defers what met a time-out until it is asked again. Only after
-  messages came, and `MOST_ASKS` times at most: what we deferred ourselves must not be asked for for ever.
+  own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
+  came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself.
 
-What stayed behind (a host that could not be reached, a deferral) is retried while the line is up for another
-reason, or paid for anyway (`core/line/call/retry`); what still stays behind is the reason the call ended with. A
-session that only waits for its other side holds a line that nothing else needs no longer than the least time it is
-worth, and what is paid anyway.
+Mail left behind (a host that could not be reached, a deferral) is retried while the line is up for another reason,
+or is paid for anyway (`core/line/call/retry`); if mail is still left behind, that becomes the reason why the call
+ended. If a session that only waits for its other side is all that holds the line, it does so for the minimum time
+it is worth and whatever is already paid for.
 
 Times are monotonic seconds. `flow/line/call/mail_part` gathers the evidence and asks again whenever it changes.
 """
@@ -39,11 +39,11 @@ STARTS_TO_TRUST = 3
 IDLE_CONNECTION_S = 60.0
 """How long a provider's connection may carry nothing (or grace_max_s, if longer) and still hold the call."""
 MOST_ASKS = 4
-"""ETRN dialogues in one call with a provider whose answers tell nothing."""
+"""ETRN dialogues in one call with a provider whose answers say nothing."""
 SETTLED_S = 1.0
 """How long nobody must be connected before the line counts as quiet."""
 STALL_S = 120.0
-"""How long the current message may stall, once the end was asked for, before the line is dropped."""
+"""How long the current message may stall, once the end was requested, before the line is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class GraceRules:
     max_s: float
 
     def clamp(self, seconds: float) -> float:
-        """The time, brought within the bounds; the upper one wins where they are the wrong way round."""
+        """The time, limited to the bounds; the upper one wins if they are the wrong way round."""
         return min(max(seconds, self.min_s), self.max_s)
 
 
@@ -70,15 +70,15 @@ class ProviderHabits:
     starts_s: tuple[float, ...] = ()
 
     def with_gap(self, seconds: float) -> ProviderHabits:
-        """With one more gap, the oldest forgotten."""
+        """With one more gap; the oldest is dropped."""
         return ProviderHabits((*self.gaps_s, round(seconds, 3))[-SAMPLES_KEPT:], self.starts_s)
 
     def with_start(self, seconds: float) -> ProviderHabits:
-        """With one more start, the oldest forgotten."""
+        """With one more start; the oldest is dropped."""
         return ProviderHabits(self.gaps_s, (*self.starts_s, round(seconds, 3))[-SAMPLES_KEPT:])
 
     def grace_s(self, rules: GraceRules) -> float:
-        """How long after its last activity nothing more is to be expected.
+        """How long to wait after its last activity before expecting nothing more.
 
         Twice the longest gap seen: a gap longer than the grace is never seen, so there must be room to
         learn. Before the first gap, a cautious guess.
@@ -92,7 +92,7 @@ class ProviderHabits:
         return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
 
     def restart_s(self, rules: GraceRules) -> float:
-        """How long after a repeated ETRN it may take to begin with what it had deferred."""
+        """How long it may take after a repeated ETRN to begin with what it had deferred."""
         return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
 
     def to_json(self) -> dict[str, JsonValue]:
@@ -114,11 +114,11 @@ def _numbers(value: JsonValue) -> tuple[float, ...]:
 class Evidence:
     """What is known at `now_s`.
 
-    `asked_s`, `answered_s`: when the last ETRN dialogue began and ended; both are the moment the line
-    came up where no ETRN is sent. `inbound_last_s` is the last byte to or from the provider's side on an
-    inbound connection in this call, None before the first; `inbound_messages` counts messages in this call,
-    `messages_since_ask` those since `asked_s`. `stop` is set once the end after the current message is
-    wanted: since when, why, and how many messages had come by then.
+    `asked_s`, `answered_s`: when the last ETRN dialogue began and ended; both are the moment the line came up if no
+    ETRN is sent. `inbound_last_s` is the last byte to or from the provider's side on an inbound connection in this
+    call, None before the first; `inbound_messages` counts messages in this call, `messages_since_ask` those since
+    `asked_s`. `stop` is set once the end after the current message is requested: since when, why, and how many
+    messages had come by then.
     """
 
     now_s: float
@@ -135,14 +135,14 @@ class Evidence:
     stop: Stop | None
     asks: int  # ETRN dialogues begun in this call
     progress_s: float  # when the last byte moved, in any direction, as far as is known
-    paid_until_s: float  # when the billing unit ends that has begun
+    paid_until_s: float  # when the current billing unit ends
     setback: Setback = NO_SETBACK
     patience_ends_s: float = inf  # until when our own sessions are worth waiting for, if only they need the line
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The end after the current message was asked for."""
+    """The end after the current message was requested."""
 
     since_s: float
     reason: HangUpReason
@@ -159,19 +159,19 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """One more ETRN: its answer tells whether anything still waits."""
+    """One more ETRN: its answer says whether anything is still waiting."""
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """Retry what stayed behind; given up at `until_s` where nobody was reached by then."""
+    """Retry what was left behind; cancelled at `until_s` if nobody was reached by then."""
 
     until_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Nothing more is to be gained."""
+    """There is nothing more to gain."""
 
     reason: HangUpReason
 
@@ -193,7 +193,7 @@ def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
 
 
 def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: ProviderHabits) -> Decision:
-    """The decision where something stayed behind."""
+    """The decision when something was left behind."""
     setback, now_s = evidence.setback, evidence.now_s
     if not evidence.outbound_drained or evidence.etrn_under_way:
         return _retrying(evidence, found, rules, habits)
@@ -224,7 +224,7 @@ def _left_behind(setback: Setback) -> HangUpReason:
 
 
 def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
-    """Whether the line is needed, apart from what stayed behind."""
+    """Whether the line is needed, apart from what was left behind."""
     if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
         return AskAgain()
     if not evidence.outbound_drained or evidence.etrn_under_way:
@@ -246,13 +246,13 @@ def _while_busy(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -
     if evidence.now_s < until_s:
         return Wait(until_s, why)
     at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
-    # Where the next step is to ask the provider again, that waits for these sessions too.
+    # If the next step is to ask the provider again, that waits for these sessions, too.
     needed = _while_free(at_rest, rules, habits)
     return Wait(inf, why) if isinstance(needed, Wait) else StopWaiting()
 
 
 def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
-    """The current messages, one each way, may be finished; then it ends."""
+    """The current messages, one each way, may be finished; then the call ends."""
     if evidence.now_s >= max(evidence.progress_s, stop.since_s) + STALL_S:
         return HangUp(stop.reason)
     if evidence.outbound_busy:
@@ -265,7 +265,7 @@ def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
 
 
 def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
-    """Nobody is connected and nothing is left to send: has it been quiet for long enough?"""
+    """Nobody is connected and nothing is left to send: has the line been quiet for long enough?"""
     last = evidence.inbound_last_s
     came = last is not None and last > evidence.asked_s
     quiet_from = _quiet_from(evidence)
@@ -293,12 +293,13 @@ def _quiet_from(evidence: Evidence) -> float:
 
 
 def _tells(evidence: Evidence) -> bool:
-    """Whether an answer told a full queue from an empty one."""
+    """Whether an answer distinguished a full queue from an empty one."""
     return any(answer.tells_what_waits for answer in evidence.answers)
 
 
 def _is_worth_asking(evidence: Evidence) -> bool:
-    """Whether mail came, nobody is connected any more, and only another ETRN shows whether some stayed behind."""
+    """Whether mail came, nobody is connected any more, and only another ETRN can show whether some was left
+    behind."""
     return (
         not evidence.etrn_under_way
         and not evidence.inbound_connections
@@ -324,7 +325,7 @@ def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Deci
 
 
 def _count_reached(evidence: Evidence) -> bool:
-    """Whether as many messages came as the answers named; False where one of them named no number."""
+    """Whether as many messages came as the answers announced; False if one of them gave no number."""
     counts = [answer.waiting for answer in evidence.answers if answer.promises_mail]
     known = [count for count in counts if count is not None]
     return len(known) == len(counts) and evidence.messages_since_ask >= sum(known)

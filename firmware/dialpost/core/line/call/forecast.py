@@ -1,9 +1,8 @@
 """The estimate of a call before it is dialled: "12 messages, 340 kB, about 2 min, about 0.40 EUR".
 
-It is learnt from past calls: the rate of the busier direction while it was busy, and the other paid time of a call
+It is learnt from past calls: the rate of the busier direction while it was busy, and the rest of a call's paid time
 (logging in, ETRN, incoming mail, the quiet at the end). Before the first such call it uses the rate of the last
-CONNECT or of the configuration. What the provider holds is unknown; what it usually sends is part of the other
-time.
+CONNECT or of the configuration. What the provider holds is unknown; what it usually sends is included in the rest.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.budget import call_cost
 
 BUSY_BYTES = 20_000
-"""A call that carried less in its fuller direction says nothing about the rate: most of it was waiting."""
+"""A call that carried less than this in its busier direction says nothing about the rate: it mostly waited."""
 NOMINAL_SHARE = 0.85
 """The share of a line's nominal rate that TCP/IP and PPP leave for mail."""
 USUAL_BESIDE_S = 20.0
-"""Paid time beside the sending, before any call has shown it."""
+"""Paid time apart from the sending, before any call has shown it."""
 PER_MESSAGE_BYTES = 400
 """Commands, answers and their packets, for each message."""
 
 
 class PastCall(Protocol):
-    """The figures of a call that tell something about the next (a CallRecord)."""
+    """The figures of a call that help to predict the next (a CallRecord)."""
 
     @property
     def online_s(self) -> float:
@@ -37,7 +36,7 @@ class PastCall(Protocol):
 
     @property
     def paid_s(self) -> float:
-        """From the answer to the line's end; 0 in records of former versions."""
+        """From the answer to the end of the line; 0 in records of earlier versions."""
 
     @property
     def bytes_up(self) -> int:
@@ -54,7 +53,7 @@ class PastCall(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LineSpeed:
-    """How fast the line is: `rate_bps` for mail, and the paid seconds beside; `measured`: by former calls."""
+    """How fast the line is: `rate_bps` for mail, and the other paid seconds; `measured`: by earlier calls."""
 
     rate_bps: float
     beside_s: float
@@ -62,7 +61,7 @@ class LineSpeed:
 
 
 def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
-    """What the calls that were on line show, the newest first; those that were not are passed over."""
+    """What the calls that were on line show, the newest first; other calls are ignored."""
     online = [call for call in calls if call.online_s > 0]
     rates = sorted(
         8 * max(call.bytes_up, call.bytes_down) / call.online_s
@@ -70,7 +69,7 @@ def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
         if max(call.bytes_up, call.bytes_down) >= BUSY_BYTES
     )
     if rates:
-        # Each is too low, as part of the time was waiting; the highest may be of another line.
+        # Each is too low, because part of the time was waiting; the highest may be from another line.
         rate_bps = rates[max(0, len(rates) - 1 - len(rates) // 10)]
     else:
         told = next((call.rate_bps for call in online if call.rate_bps), nominal_bps)
@@ -81,7 +80,8 @@ def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What waits and what sending it takes. `seconds` are paid ones; `held` messages stay: they are too big."""
+    """What is waiting and what sending it takes. `seconds` are paid ones; `held` messages stay: they are too
+    big."""
 
     messages: int
     bytes: int
@@ -118,7 +118,7 @@ class Forecast:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> Forecast:
-        """Back from `to_json`; what is missing is nothing."""
+        """Restored from `to_json`; missing figures are zero."""
         return cls(
             int(_number(value, "messages")),
             int(_number(value, "bytes")),
@@ -138,6 +138,6 @@ def _number(value: JsonObject, key: str) -> float:
 def forecast(
     messages: int, size: int, speed: LineSpeed, budget: BudgetConfig, *, held: int = 0, held_bytes: int = 0
 ) -> Forecast:
-    """What a call made now would take; `messages` and `size` are without those held."""
+    """What a call made now would take; `messages` and `size` exclude held messages."""
     seconds = speed.beside_s + 8 * (size + PER_MESSAGE_BYTES * messages) / speed.rate_bps
     return Forecast(messages, size, seconds, call_cost(budget, seconds), budget.currency, held, held_bytes)

@@ -22,10 +22,10 @@ _WENT_EARLY = "If this repeats, check ppp.user, ppp.password and modem.login_scr
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One event of the call machine with what it brought.
+    """One event of the call machine, with its details.
 
-    `call` is the number of the call it belongs to, None for a request of the operator, the schedule or a timer.
-    `over_budget`: the request holds although the budget is spent.
+    `call` is the number of the call it belongs to, None for a request by the operator, the schedule or a timer.
+    `over_budget`: the request applies even if the budget is spent.
     """
 
     event: CallEvent
@@ -38,7 +38,7 @@ class Happening:
 
 
 def note(record: CallRecord, state: CallState, happened: Happening, dial_timeout_s: int) -> CallRecord:
-    """The record after an event that changed the state; `state` is the one it came in."""
+    """The record after an event that changed the state; `state` is the state in which it came."""
     dial = happened.dial
     if dial is not None and happened.event is CallEvent.LINE_UP:
         rate_bps = dial.rate_bps or record.rate_bps
@@ -77,7 +77,7 @@ def _not_up(record: CallRecord, happened: Happening, dial_timeout_s: int) -> Cal
 
 
 def station_stopped(record: CallRecord, state: CallState) -> CallRecord:
-    """The record of a call that the end of the daemon ended in this state."""
+    """The record of a call that ended in this state because the daemon stopped."""
     if state is CallState.ONLINE:
         return replace(record, hangup_reason=HangUpReason.STATION_STOPPED)
     if state in {CallState.DIALING, CallState.NEGOTIATING}:
@@ -86,7 +86,7 @@ def station_stopped(record: CallRecord, state: CallState) -> CallRecord:
 
 
 def failed(record: CallRecord) -> bool:
-    """Whether the line did not come up, and nobody called it off."""
+    """Whether the line did not come up, and nobody cancelled the call."""
     return record.result not in {DialResult.CONNECTED, DialResult.CANCELLED}
 
 
@@ -116,12 +116,12 @@ def mail_stuck(record: CallRecord) -> bool:
 
 
 def reason_words(record: CallRecord) -> str:
-    """Why a call did not come up, and what to do: once, though both link and table may know."""
+    """Why a call did not come up, and what to do: said once, even if both the link and the table know."""
     return record.detail or advice(record.result)
 
 
 def given_up_letter(record: CallRecord, failures: int) -> str:
-    """The letter to the postmaster when the station has stopped dialling: plain text, LF line ends."""
+    """The letter to the postmaster when the station has stopped dialling: plain text, LF line endings."""
     said = record.hangup_detail if in_vain(record) else reason_words(record)
     number = f" (last dialled: {record.dialled})" if record.dialled else ""
     times = "A call" if failures == 1 else f"{failures} calls in a row"
@@ -145,10 +145,10 @@ _UNTIL_CHANGED = (
 
 
 def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> list[str]:
-    """What the operator should know of the call, an item each; [] where all went well.
+    """What the operator should know about the call, one item each; [] if all went well.
 
     `given_up_after`: how many calls in a row failed, this one the last; none is due automatically. `barred`: why
-    none will be, with the reason of this call in it.
+    none will be, including the reason of this call.
     """
     found = []
     if failed(record):

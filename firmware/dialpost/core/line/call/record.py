@@ -21,8 +21,8 @@ class HangUpReason(Enum):
 
     DONE = "done"  # nothing more to send, nothing more is coming
     PROVIDER_SILENT = "provider-silent"  # it promised mail and sent nothing for call.grace_max_s
-    DEFERRED = "deferred"  # nothing more to be had now: a host deferred mail
-    NOT_SERVED = "not-served"  # nor this: a host could not be reached, or served nobody
+    DEFERRED = "deferred"  # nothing more can be done now: a host deferred mail
+    NOT_SERVED = "not-served"  # the same, because a host could not be reached, or served nobody
     STOPPED = "stopped"  # by hand, after the current message
     CANCELLED = "cancelled"  # by hand, at once
     MAX_CALL_TIME = "max-call-time"  # call.max_call_s is over
@@ -33,7 +33,7 @@ class HangUpReason(Enum):
 
 
 LEFT_BEHIND = frozenset({HangUpReason.DEFERRED, HangUpReason.NOT_SERVED})
-"""The call went to its end, and something of it stayed behind."""
+"""The call ran to its end and left something behind."""
 
 HANG_UP_WORDS = {
     HangUpReason.DONE: "nothing more to send or receive",
@@ -54,15 +54,16 @@ HANG_UP_WORDS = {
 class CallRecord:
     """One call, finished. `started` is Unix seconds; `sent` and `received` count messages.
 
-    `bytes_up` and `bytes_down` are what the line carried, or (where the link can't count) the mail's own.
-    `deferred` counts messages that were tried and still wait. `detail` is what the link said of the dialling;
-    `hangup_detail` what is known beyond the reason, such as the words of a lost carrier.
+    `bytes_up` and `bytes_down` are what the line carried, or (if the link can't count) the mail's own bytes.
+    `deferred` counts messages that were tried and are still waiting. `detail` is what the link said about the
+    dialling; `hangup_detail` is what is known beyond the reason, such as what the modem said when the carrier was
+    lost.
 
     `connect_s` is the time from the start of dialling until mail could flow. `paid_s` runs from the answer at the
-    other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" where the
-    link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out of
-    the hosts mail went to, a sentence each. `again`: when a call that did not come up, or achieved nothing, is made
-    again by itself.
+    other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" if the
+    link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out about
+    the hosts mail went to, a sentence each. `again`: when a call that did not come up, or achieved nothing, is
+    repeated automatically.
     """
 
     reason: CallReason
@@ -123,7 +124,7 @@ class CallRecord:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> CallRecord:
-        """Back from `to_json`; keys a former version did not write take their defaults.
+        """Restored from `to_json`; keys that an earlier version did not write take their defaults.
 
         Raises: KeyError, ValueError if it is not the record of a call.
         """

@@ -1,9 +1,9 @@
-"""When a call retries what stayed behind: while its time is paid, and never a billing unit longer.
+"""When a call retries what was left behind: while its time is paid for, and never into another billing unit.
 
-The line is paid by units (`budget.billing_step_s`; without a price, a minute). Hanging up early in one saves
+The line is paid for in units (`budget.billing_step_s`; without a price, a minute). Hanging up early in a unit saves
 nothing, so the rest of it is used: a host that could not be reached is tried every few seconds, one that deferred
-mail less often. Only a try that got as far as mail may go on into the next unit. Where the unit was not enough a
-redial follows (`flow/line/call/redial`). Pure; times are monotonic seconds.
+mail less often. Only an attempt that got as far as mail may continue into the next unit. If the unit was not
+enough, a redial follows (`flow/line/call/redial`). Pure; times are monotonic seconds.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from dialpost.core.line.call.budget import HANG_UP_S
 from dialpost.core.mail.queue.hope import Hope
 
 MOST_HOPE_S = 300.0
-"""The most time that a call lasts for retries alone, however long its billing unit."""
+"""The longest that a call lasts for retries alone, however long its billing unit."""
 TRY_TAKES_S = 5.0
-"""No try starts with less than this left of the paid time."""
+"""No attempt starts with less than this left of the paid time."""
 _FIRST_PAUSE_S = {Hope.SOON: 5.0, Hope.LATER: 20.0}
 _SLOWER = 4.0
-"""Tries become rarer with time: the pause is at least a quarter of the time since the first."""
+"""Attempts become rarer with time: the pause is at least a quarter of the time since the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setback:
-    """Mail left behind: how soon it may succeed, since when in this call, and when the last try ended.
+    """Mail left behind: how soon it may succeed, since when in this call, and when the last attempt ended.
 
     `messages` were deferred; `etrn_unreached`: the provider could not be asked for mail. `retrying_until_s`: when
-    to give up the present retry if it reaches nobody (inf: there is none).
+    to give up the current retry if it reaches nobody (inf: there is none).
     """
 
     hope: Hope = Hope.NONE
@@ -45,7 +45,7 @@ class Setback:
 
     @property
     def best(self) -> Hope:
-        """The nearest hope: of mail, or of being able to ask for some."""
+        """The best hope: of sending mail, or of being able to ask for some."""
         return Hope.SOON if self.etrn_unreached else self.hope
 
     def retry_s(self) -> float:
@@ -59,18 +59,18 @@ class Setback:
         return min(paid_until_s - HANG_UP_S, self.since_s + MOST_HOPE_S)
 
     def is_worth_holding(self, paid_until_s: float) -> bool:
-        """Whether the next try falls into time already paid for."""
+        """Whether the next attempt falls within time already paid for."""
         return self.retry_s() + TRY_TAKES_S <= self.last_moment_s(paid_until_s)
 
 
 def patience_end_s(least_until_s: float, paid_until_s: float) -> float:
-    """Until when something that does not move is waited for, where the line is up for it alone.
+    """How long to wait for something that does not move, if it is all that holds the line.
 
-    RFC 5321 §4.5.3.2 wants minutes for each reply, as for a network that costs nothing. Here a reply gets the least
-    it is worth, and the rest of what is paid.
+    RFC 5321 §4.5.3.2 allows minutes for each reply, as on a network that costs nothing. Here a reply gets the
+    minimum it is worth, and the rest of the paid time.
     """
     return max(least_until_s, paid_until_s - HANG_UP_S)
 
 
 NO_SETBACK = Setback()
-"""Everything went."""
+"""Nothing was left behind."""

@@ -1,19 +1,19 @@
-"""When to call without being asked: times of day, intervals, the queue's length, an urgent message.
+"""When to call automatically: times of day, intervals, the queue's length, an urgent message.
 
 Pure: the clock readings and the time zone are passed in. The rules:
 
-- A time that a change to summer time leaves out is held at the same distance after midnight as before
-  the change (02:30 becomes 03:30); one that comes twice in autumn is held the first time only.
-- Intervals are counted in real minutes from `start` to `end`; where `end` is not after `start`, to `end`
-  of the next day. A weekday is that of the start.
-- A clock that jumps (chrony after a start in 1970, an operator) neither fires all it jumped over nor
-  repeats it: the plan is made again from where the clock now stands.
-- A clock that is not trusted is not used: calls come at the mean distance of the scheduled ones, counted
-  from the start of the station, the first after at most an hour.
-- `min_pause_min` holds for every call of these; what falls into the pause is made up for at its end.
-  After a call that failed the pause grows, doubling up to an hour.
-- The queue is a reason only if something came into it since the last call that was on line: what a
-  provider keeps refusing for now must not dial for ever.
+- A time skipped by the change to summer time is kept at the same distance from midnight as before the change (02:30
+  becomes 03:30); one that comes twice in autumn counts the first time only.
+- Intervals are counted in real minutes from `start` to `end`; if `end` is not after `start`, to `end` on the next
+  day. A weekday is that of the start.
+- A clock that jumps (chrony after a start in 1970, an operator) neither triggers all the calls it jumped over nor
+  repeats any: the plan is made again from the clock's new time.
+- A clock that is not trusted is not used: calls come at the mean interval of the scheduled ones, counted from the
+  start of the station, the first after at most an hour.
+- `min_pause_min` applies to each of these calls; one that falls into the pause is made at its end. After a call
+  that failed the pause grows, doubling up to an hour.
+- The queue is a reason only if something has been added since the last call that was on line: mail that a provider
+  keeps deferring must not cause calls for ever.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from dialpost.core.config.model import ScheduleConfig, ScheduleEntry
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_S = 86_400
 CLOCK_JUMP_S = 90.0
-"""A wall clock further than this from what the monotonic one says has been set."""
+"""A wall clock that differs from the monotonic one by more than this has been set."""
 LONGEST_NAP_S = 300.0
-"""How often the clock is checked, however far the next call is, to notice that it was set."""
+"""How often the clock is checked, however far away the next call is, to notice that it was set."""
 FIRST_WITHOUT_CLOCK_S = 3600.0
 LONGEST_FAILURE_PAUSE_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """One moment: `wall_s` in Unix seconds and whether it can be believed, `mono_s` since any fixed point."""
+    """One moment: `wall_s` in Unix seconds and whether it can be trusted, `mono_s` since any fixed point."""
 
     wall_s: float
     mono_s: float
@@ -46,7 +46,7 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True)
 class CallFacts:
-    """What the schedule has to know of queue and calls.
+    """What the schedule has to know about queue and calls.
 
     `last_end_mono_s` is the end of the last call (None: none since the start); `failures` counts calls
     in a row that did not come on line, or achieved nothing. `left_waiting` and `left_urgent` are what waited when
@@ -63,7 +63,7 @@ class CallFacts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the schedule remembers between two looks. `due_since_mono_s`: a call that is due and not made."""
+    """What the schedule remembers between two checks. `due_since_mono_s`: a call that is due and not made."""
 
     looked: ClockReading
     started_mono_s: float
@@ -72,7 +72,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The answer: call now (a reason) or not (None), when to look again, and what to remember."""
+    """The answer: call now (a reason) or not (None), when to check again, and what to remember."""
 
     call: CallReason | None
     again_in_s: float
@@ -88,7 +88,7 @@ def look(config: ScheduleConfig, zone: tzinfo, plan: Plan, now: ClockReading, fa
     """Whether a call is due now. After a `call` the plan takes it as made."""
     due_since = plan.due_since_mono_s
     if due_since is not None and not facts.failures and (facts.last_end_mono_s or 0.0) > due_since:
-        due_since = None  # a call for another reason has done it meanwhile
+        due_since = None  # a call for another reason has been made in the meantime
     if due_since is None and _slot_passed(config, zone, plan, now):
         due_since = now.mono_s
     reason = CallReason.SCHEDULE if due_since is not None else None
@@ -125,14 +125,14 @@ def _clock_was_set(before: ClockReading, now: ClockReading) -> bool:
 
 
 def _looked(plan: Plan, now: ClockReading) -> ClockReading:
-    """How far the plan has looked: a small correction back does not bring a moment up again."""
+    """How far the plan has advanced: a small correction backwards does not repeat a moment."""
     if plan.looked.trusted and now.trusted and not _clock_was_set(plan.looked, now):
         return ClockReading(max(plan.looked.wall_s, now.wall_s), now.mono_s, trusted=True)
     return now
 
 
 def _slot_passed(config: ScheduleConfig, zone: tzinfo, plan: Plan, now: ClockReading) -> bool:
-    """Whether a scheduled moment lies between the last look and now."""
+    """Whether a scheduled moment lies between the last check and now."""
     if not config.entry:
         return False
     if not now.trusted:
@@ -148,7 +148,7 @@ def _slot_passed(config: ScheduleConfig, zone: tzinfo, plan: Plan, now: ClockRea
 
 
 def _ticks(since_start_s: float, first_s: float, interval_s: float) -> int:
-    """How many calls an untrusted clock has been due for since the start."""
+    """How many calls have been due by an untrusted clock since the start."""
     return 0 if since_start_s < first_s else 1 + int((since_start_s - first_s) // interval_s)
 
 
@@ -168,8 +168,8 @@ def next_slot(config: ScheduleConfig, zone: tzinfo, after_s: float) -> float | N
     """The first scheduled moment strictly after `after_s` (both Unix seconds), None without entries."""
     today = datetime.fromtimestamp(after_s, zone).date()
     found: list[float] = []
-    # From yesterday, for intervals over midnight, to a week on. One day more than the first that has a
-    # moment: an interval over midnight reaches into the day of an earlier one.
+    # From yesterday, for intervals over midnight, to a week ahead. One day more than the first that has a moment,
+    # because an interval over midnight may reach into it from the day before.
     for offset in range(-1, 9):
         enough = bool(found)
         day = today + timedelta(days=offset)
@@ -181,7 +181,7 @@ def next_slot(config: ScheduleConfig, zone: tzinfo, after_s: float) -> float | N
 
 
 def slots_of_day(entry: ScheduleEntry, zone: tzinfo, day: date) -> Iterator[float]:
-    """The moments of one entry that belong to `day`, in Unix seconds, in no certain order."""
+    """The moments of one entry that belong to `day`, in Unix seconds, in no particular order."""
     if WEEKDAYS[day.weekday()] not in entry.days:
         return
     for text in entry.at:

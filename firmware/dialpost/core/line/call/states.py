@@ -1,9 +1,8 @@
 """The states of a call, and the one table that says what each event does in each of them.
 
-The table is total: every state x event is a next state or IGNORE with a reason. Whatever happens, a call
-goes through HANGING_UP, so that the line is always put in order by the link, and through COOLDOWN.
-`flow/line/call/machine` assigns the state in one place, from `next_state`. docs/call-states.md is generated from
-this table (`mermaid`).
+The table is total: every state x event is a next state or IGNORE with a reason. Whatever happens, a call goes
+through HANGING_UP, so that the link always releases the line, and through COOLDOWN. `flow/line/call/machine`
+assigns the state in one place, from `next_state`. docs/call-states.md is generated from this table (`mermaid`).
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ class CallEvent(Enum):
     """What can happen to a call. Actions never set the state: they post one of these."""
 
     CALL_WANTED = "call wanted"  # button, schedule, command, queue, redial
-    CARRIER = "carrier"  # the dialled side answered; the network is not up yet
+    CARRIER = "carrier"  # the other side answered; the network is not up yet
     DIAL_FAILED = "dial failed"  # busy, no carrier ..., or the negotiation failed
     LINE_UP = "line up"  # the network is there: mail can flow
     MAIL_DONE = "mail done"  # the evidence says that nothing more is coming or going
-    STOP_WANTED = "stop wanted"  # by hand, or the longest call is over: after the current message
+    STOP_WANTED = "stop wanted"  # by hand, or the call has lasted long enough: after the current message
     CANCEL_WANTED = "cancel wanted"  # by hand: at once
     CARRIER_LOST = "carrier lost"
-    LINE_DOWN = "line down"  # the hanging up is complete
+    LINE_DOWN = "line down"  # the line is hung up
     DEADLINE = "deadline"  # the state's action took too long
     RESTED = "rested"  # the cooldown is over
 
@@ -62,7 +61,7 @@ STATE_WORDS = {
 }
 
 LINE_DOUBT_WORDS = "between calls, but the line may still be up"
-"""In place of the words above, where a modem did not say that it hung up."""
+"""Replaces the words above if a modem did not confirm that it hung up."""
 
 _NO_CALL = Ignore("there is no call")
 _LATE = Ignore("late report of a cancelled action")
@@ -158,7 +157,7 @@ def next_state(state: CallState, event: CallEvent) -> Step:
 
 
 def mermaid() -> str:
-    """The table as a state diagram; events that lead the same way share an arrow."""
+    """The table as a state diagram; events with the same transition share an arrow."""
     lines = ["stateDiagram-v2", "    [*] --> IDLE"]
     for state, row in TABLE.items():
         ways: dict[CallState, list[str]] = {}

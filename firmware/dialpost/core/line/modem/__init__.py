@@ -1,1 +1,1 @@
-"""Modems: what is particular to a kind, and what they say."""
+"""Modems: what is specific to each kind, and what they say."""

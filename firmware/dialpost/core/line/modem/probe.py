@@ -1,6 +1,7 @@
-"""Which profile fits a modem: what its USB socket and its own answers say, held against the profiles' hints.
+"""Which profile fits a modem: its USB id and its own answers, compared with the profiles' hints.
 
-Pure. A profile's file may have a [probe] section (`Hints`): USB ids, and words its modem says of itself.
+Pure. A profile's file may have a [probe] section (`Hints`): USB ids, and words with which its modem identifies
+itself.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from enum import IntEnum
 from dialpost.core.config.setting import setting
 
 IDENTITY_COMMANDS = ("I", "I3", "+GMI", "+GMM", "+CGMM", "+CPIN?")
-"""Asked one after the other behind AT (V.250 §6.1.3-§6.1.5, 3GPP TS 27.007 §5.2 and §8.3); ERROR is an answer too.
-The last tells of a SIM, also by +CME ERROR where none is in it.
+"""Sent one after the other with AT (V.250 §6.1.3-§6.1.5, 3GPP TS 27.007 §5.2 and §8.3); ERROR is an answer too. The
+last reveals a SIM slot, even by +CME ERROR if there is no SIM in it.
 """
 
 CELLULAR, PLAIN = "cellular", "hayes"
-"""The profiles of modems nothing more is known of: with and without a SIM."""
+"""The profiles for modems about which nothing more is known: with and without a SIM."""
 
 _USB_ID = re.compile(r"[0-9a-f]{4}:(?:[0-9a-f]{4}|\*)\Z")
 
@@ -31,7 +32,7 @@ class Hints:
     says: tuple[str, ...] = setting((), "Words the modem says of itself when asked by ATI or AT+GMM.")
 
     def faults(self) -> list[str]:
-        """What can't stand, a sentence each."""
+        """Contradictions, a sentence each."""
         return [
             f'probe.usb has "{usb}", which is not a USB id like 0572:1340 or 0572:*.'
             for usb in self.usb
@@ -41,20 +42,20 @@ class Hints:
 
 @dataclass(frozen=True, slots=True)
 class PortFacts:
-    """A serial port. `device` is the name to use; `usb` is like 0572:1340, "" where it is no USB device."""
+    """A serial port. `device` is the name to use; `usb` is like 0572:1340, "" if it is not a USB device."""
 
     device: str
-    name: str = ""  # /dev/ttyACM0, where `device` is a lasting name for it
+    name: str = ""  # /dev/ttyACM0, if `device` is a persistent name for it
     description: str = ""
     usb: str = ""
 
 
 class Likeness(IntEnum):
-    """How a profile was found to fit."""
+    """Why a profile fits."""
 
-    PLAIN = 0  # it answers, and nothing more is known of it
+    PLAIN = 0  # it answers, and nothing more is known about it
     SIM = 1  # it answers like something with a SIM
-    MAKER = 2  # the USB id's maker
+    MAKER = 2  # the maker in the USB id
     DEVICE = 3  # the USB id
     SAYS = 4  # it says so itself
 
@@ -80,7 +81,7 @@ def suggest(port: PortFacts, answers: Sequence[str], hints: dict[str, Hints]) ->
 
 
 def identity(answers: Sequence[str]) -> str:
-    """What the modem says of itself, in one line, each thing once; "" where it says nothing."""
+    """What the modem says about itself, in one line, without repetitions; "" if it says nothing."""
     said = [" ".join(answer.split()) for answer in answers]
     return "; ".join(dict.fromkeys(answer for answer in said if answer))
 
@@ -98,5 +99,5 @@ def _fit(port: PortFacts, answers: Sequence[str], name: str, hints: Hints) -> Su
 
 
 def config_lines(port: PortFacts, profile: str) -> str:
-    """What to put in the configuration, exactly."""
+    """Exactly what to put in the configuration."""
     return f'[link]\nkind = "modem"\n\n[modem]\nprofile = "{profile}"\nport = "{port.device}"\n'

@@ -1,7 +1,7 @@
-"""What is particular to a kind of modem: one file of board/modems/, as a value. `profile_text` parses it.
+"""What is specific to a kind of modem: one file in board/modems/, as a value. `profile_text` parses it.
 
-Every field is declared as those of the configuration are (`core/config/setting`), so that the file's checks and
-words come from here. `faults` says what contradicts itself.
+Every field is declared like those of the configuration (`core/config/setting`), so the file's checks and messages
+come from here. `faults` lists contradictions.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 from dialpost.core.config.setting import setting
 
 SPEEDS_BPS = (300, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
-"""Speeds between board and modem that serial ports have."""
+"""Speeds that serial ports offer between board and modem."""
 
 MODE, NUMBER = "{mode}", "{number}"
 """In `ModemProfile.dial`: tone or pulse, and what is dialled."""
@@ -27,7 +27,7 @@ class FlowControl(Enum):
 
 
 class Medium(Enum):
-    """What kind of line a modem has: it decides what advice fits."""
+    """What kind of line a modem has: it decides which advice fits."""
 
     TELEPHONE = "telephone"
     CELLULAR = "cellular"
@@ -42,9 +42,9 @@ class HangUpWay(Enum):
 
 
 class ControlLines(Enum):
-    """Whether DTR and DCD are wired and tell the truth."""
+    """Whether DTR and DCD are wired and reliable."""
 
-    FIND_OUT = "find-out"  # taken to be, where the port has them and DCD was seen to come up
+    FIND_OUT = "find-out"  # assumed to be, if the port has them and DCD was seen to come up
     YES = "yes"
     NO = "no"
 
@@ -60,7 +60,7 @@ class ResultKind(Enum):
     NO_DIALTONE = "no-dialtone"
     BUSY = "busy"
     NO_ANSWER = "no-answer"
-    DELAYED = "delayed"  # the modem itself makes a number rest between tries
+    DELAYED = "delayed"  # the modem itself enforces a pause between attempts at a number
     BLACKLISTED = "blacklisted"  # the modem itself will not dial a number any more
     VOICE = "voice"  # a human answered, not a modem
 
@@ -162,17 +162,17 @@ class ModemProfile:
 
     @property
     def telephone(self) -> bool:
-        """Whether there are dial tone, tones and pulses."""
+        """Whether there are a dial tone, tones and pulses."""
         return MODE in self.dial
 
     @property
     def own_results(self) -> dict[str, ResultKind]:
-        """`results`, parsed: words in capitals and what they mean. Raises: ValueError where `faults` has one."""
+        """`results`, parsed: words in capitals and what they mean. Raises: ValueError if `faults` finds one."""
         pairs = (entry.rpartition("=") for entry in self.results)
         return {words.strip().upper(): ResultKind(kind.strip()) for words, _, kind in pairs}
 
     def faults(self) -> list[str]:
-        """What contradicts itself, a sentence each."""
+        """Contradictions, a sentence each."""
         found = []
         for name, commands in (("init", self.init), ("reset", (self.reset,) if self.reset else ())):
             found += [

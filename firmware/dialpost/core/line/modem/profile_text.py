@@ -20,7 +20,7 @@ def parse_profile(name: str, text: str, source: str) -> ModemProfile:
 
 
 def parse_hints(text: str, source: str) -> Hints:
-    """What its modem is known by. Raises: ConfigError."""
+    """How to recognise its modem. Raises: ConfigError."""
     return _parse(text, source)[1]
 
 

@@ -1,4 +1,4 @@
-"""The commands a modem gets before a call, in which order, and which of them must succeed. Pure."""
+"""The commands a modem gets before a call, their order, and which of them must succeed. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FASTEST_TELEPHONE_BPS, _PORTS_ONLY_BPS = 56_000, 38_400
 
 @dataclass(frozen=True, slots=True)
 class SetUpCommand:
-    """One command. `is_must`: without it no call can be made; a refusal of any other is noted."""
+    """One command. `is_must`: without it no call can be made; a refusal of any other is only noted."""
 
     command: str
     is_must: bool = False
@@ -31,17 +31,17 @@ class SetUpCommand:
 
 
 def port_settings(profile: ModemProfile, config: ModemConfig) -> tuple[int, FlowControl]:
-    """Speed in bit/s and flow control of the port: the configuration's, or else the profile's."""
+    """Speed in bit/s and flow control of the port: the configuration's, otherwise the profile's."""
     flow = config.flow_control
     flow_control = profile.flow_control if flow is PortFlow.PROFILE else FlowControl(flow.value)
     return config.speed_bps or profile.speed_bps, flow_control
 
 
 def line_rate_bps(told_bps: int | None, profile: ModemProfile, configured_bps: int, port_bps: int) -> int:
-    """The line's rate. `told_bps` is CONNECT's, which on many modems is the port's speed.
+    """The line's rate. `told_bps` is from CONNECT, where many modems give the port's speed.
 
-    A profile has a rate of its own where its CONNECT never tells the line's; a configured one that is not the
-    default wins over that. No telephone line is faster than V.92, and 38400 is a port's.
+    A profile has a fixed rate if its CONNECT never reports the line's; a configured rate that is not the default
+    overrides that. No telephone line is faster than V.92, and 38400 is a port's speed.
     """
     if profile.line_rate_bps:
         is_configured = configured_bps != LinkConfig().line_rate_bps
@@ -62,7 +62,7 @@ def guard_time_s(lines: Iterable[str]) -> float | None:
 
 
 def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:
-    """All of them in turn. The first ones may be the modem's defaults, which bring its echo back."""
+    """All of them in order. The first may restore the modem's defaults, and with them its echo."""
     commands = [SetUpCommand(command, command in profile.must) for command in profile.init]
     commands.append(SetUpCommand(PLAIN_WORDS))
     if profile.telephone:

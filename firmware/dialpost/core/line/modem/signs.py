@@ -1,4 +1,4 @@
-"""What a modem with a SIM or a satellite's antenna says of network and signal, in plain words.
+"""What a modem with a SIM or a satellite antenna says about network and signal, in plain words.
 
 Sources: 3GPP TS 27.007 §7.2 (+CREG), §8.3 (+CPIN), §8.5 (+CSQ: 0..31, 99 = not known); Iridium ISU AT command
 reference (+CSQF: 0..5 bars).
@@ -32,14 +32,14 @@ DENIED = 3
 _MOST_STATES = max(_REGISTRATION)
 _STATE = re.compile(r"0{0,2}\d{1,2}\Z")
 _WITH_PLACE = 2
-"""From this <n> on the answer to the question also tells the cell (3GPP TS 27.007 §7.2)."""
+"""From this <n> on, the answer also includes the cell (3GPP TS 27.007 §7.2)."""
 
 
 def registration(lines: Iterable[str], query: str) -> int | None:
-    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None where there is none.
+    """The state in the answer to +CREG?, +CGREG? or +CEREG? (`query` without the ?); None if there is none.
 
-    The answer is <n>,<stat>[,<lac>,<ci>...]; the modem also tells <stat>[,<lac>,<ci>...] unasked, and that may
-    come in the middle. The answer counts; where there is none, the last word that came unasked.
+    The answer is <n>,<stat>[,<lac>,<ci>...]; the modem also sends <stat>[,<lac>,<ci>...] unsolicited, possibly in
+    the middle. The answer counts; without one, the last unsolicited state.
     """
     states = [_registration_state(value) for value in values(lines, query)]
     told = [(state, asked) for state, asked in states if state is not None]
@@ -55,17 +55,18 @@ def _registration_state(value: str) -> tuple[int | None, bool]:
     if has_both and (len(fields) == 2 or (len(fields) > 3 and first is not None and first >= _WITH_PLACE)):
         return second, True
     if len(fields) == 3 and second is not None and fields[2][:1] == '"':
-        return second, True  # some leave the cell out
+        return second, True  # some omit the cell
     return first, False
 
 
 def _number_of_state(text: str) -> int | None:
-    """A state or <n>: one or two digits, with leading zeros on an Iridium; a place is quoted, longer, or in hex."""
+    """A state or <n>: one or two digits, with leading zeros on an Iridium; a location is quoted, longer, or in
+    hex."""
     return int(text) if _STATE.match(text) and int(text) <= _MOST_STATES else None
 
 
 def registration_finding(states: Sequence[int]) -> Finding:
-    """What several queries told, the best of them."""
+    """The best state that several queries reported."""
     subject = "network"
     if not states:
         return Finding(subject, Severity.WARNING, "The modem does not say whether it has a network.")
@@ -80,23 +81,24 @@ def registration_finding(states: Sequence[int]) -> Finding:
 
 SIM_READY, SIM_WANTS_PIN, SIM_LOCKED = "READY", "SIM PIN", "SIM PUK"
 _READY_ALL_THE_SAME = frozenset({"SIM PIN2", "SIM PUK2"})
-"""The second PIN opens what no call needs (3GPP TS 27.007 §8.3)."""
+"""The second PIN unlocks nothing that a call needs (3GPP TS 27.007 §8.3)."""
 
 
 def sim_state(lines: Iterable[str]) -> str:
-    """What +CPIN? was answered, as READY, SIM PIN, SIM PUK or another word; "" where it was not."""
+    """The answer to +CPIN?: READY, SIM PIN, SIM PUK or another word; "" if there was none."""
     told = values(lines, "+CPIN")
     state = told[-1].strip('"').upper() if told else ""
     return SIM_READY if state in _READY_ALL_THE_SAME else state
 
 
 def is_sim_starting(state: str, words: str) -> bool:
-    """Whether a SIM may soon say more: +CPIN: NOT READY, +CME ERROR: 14. `words` are the result's."""
+    """Whether a SIM may soon say more: +CPIN: NOT READY, +CME ERROR: 14. `words` are those of the result."""
     return state == "NOT READY" or (not state and is_passing_of_a_sim(words))
 
 
 def sim_trouble(state: str, said: str) -> tuple[str, str]:
-    """Why a SIM that is neither ready nor wants its PIN can't be used, and what to do. `said` by the modem."""
+    """Why a SIM that is neither ready nor asks for its PIN can't be used, and what to do. `said` is the modem's
+    answer."""
     if state == SIM_LOCKED:
         return "The SIM is locked and asks for its PUK.", "Put it into a phone and unlock it there."
     if state.startswith("PH-"):
@@ -109,7 +111,7 @@ def sim_trouble(state: str, said: str) -> tuple[str, str]:
 
 
 def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
-    """What `sim_state` found, in words. `said` is the modem's; `has_pin`: modem.sim_pin is set."""
+    """What `sim_state` found, in words. `said` is the modem's answer; `has_pin`: modem.sim_pin is set."""
     subject = "SIM"
     if state == SIM_READY:
         return ok(subject, "The SIM is present and does not ask for a PIN.")
@@ -126,13 +128,13 @@ def sim_finding(state: str, said: str, has_pin: bool) -> Finding:
 
 
 def signal_line(lines: Iterable[str], query: str) -> str:
-    """The line that answers +CSQ or +CSQF, as `signal_finding` takes it; "" where there is none."""
+    """The line that answers +CSQ or +CSQF, as input for `signal_finding`; "" if there is none."""
     told = values(lines, query)
     return f"{query.upper()}: {told[-1]}" if told else ""
 
 
 def signal_finding(line: str) -> Finding:
-    """The strength that +CSQ or +CSQF told."""
+    """The signal strength that +CSQ or +CSQF reported."""
     subject = "signal"
     found = re.match(r"\+CSQF? *: *(\d{1,3})\b", line)
     if found is None:

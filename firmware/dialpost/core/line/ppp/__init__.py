@@ -1,1 +1,1 @@
-"""What pppd gets, and what it says."""
+"""pppd's options, and what it reports."""

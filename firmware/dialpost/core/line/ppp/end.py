@@ -13,10 +13,10 @@ _TERMINATED = 5  # pppd's status after SIGTERM: our own hook ended it, and `deta
 
 @dataclass(frozen=True, slots=True)
 class PppEnd:
-    """pppd ended. `exit_code` is pppd's own (pppd(8), EXIT STATUS), None where a signal ended it or it never ran.
+    """pppd ended. `exit_code` is pppd's own (pppd(8), EXIT STATUS), None if a signal ended it or it never ran.
 
-    `last_lines` are the last words of its log. They hold no secret: pppd hides passwords. `was_up`: the network
-    was there before.
+    `last_lines` are the last lines of its log. They contain no secret: pppd hides passwords. `was_up`: the network
+    had been up.
     """
 
     exit_code: int | None
@@ -26,7 +26,7 @@ class PppEnd:
 
     @property
     def reason(self) -> Reason | None:
-        """The row of what pppd logged, else of its status; None where it told neither."""
+        """The row for what pppd logged, otherwise for its status; None if there is neither."""
         if self.exit_code is None:
             return None
         if self.exit_code == _TERMINATED and self.detail:
@@ -35,7 +35,7 @@ class PppEnd:
 
     @property
     def log(self) -> str:
-        """The word of the log (core/line/reasons); "ppp-none" where pppd told no status."""
+        """The word for the log (core/line/reasons); "ppp-none" if pppd gave no status."""
         return "ppp-none" if self.reason is None else self.reason.log
 
     @property

@@ -1,4 +1,4 @@
-"""What root's side of pppd sends to the daemon, a datagram each: the network is up, or something is in the way."""
+"""What root's side of pppd sends to the daemon, a datagram each: the network is up, or something went wrong."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from dialpost.core.json_text import parse_object
 
 MOST_WORDS = 500
-"""Characters of one trouble's words: it must fit one datagram."""
+"""Characters of one trouble's text: it must fit in one datagram."""
 MOST_LOGGED = 20
-"""The last lines of pppd's log that tell why it ended."""
+"""How many of the last lines of pppd's log are sent to explain its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class PppUp:
-    """The network is there. Addresses in text; `dns` are the name servers the peer told (RFC 1877)."""
+    """The network is up. Addresses as text; `dns` are the name servers the peer announced (RFC 1877)."""
 
     interface: str
     local: str
@@ -45,7 +45,7 @@ def event(name: str, environment: dict[str, str]) -> bytes:
 
 
 def trouble(words: str) -> bytes:
-    """What the hook could not do, for the station's log and, where pppd ends of it, the operator."""
+    """What the hook could not do, for the station's log and, if pppd ends because of it, for the operator."""
     return json.dumps({"event": "trouble", "words": words[:MOST_WORDS]}).encode()
 
 
@@ -55,7 +55,7 @@ def logged(lines: Sequence[str]) -> bytes:
 
 
 def parse_event(datagram: bytes) -> PppUp | Trouble | Logged | None:
-    """The network that came up, what went wrong on the way, or pppd's log; None for anything else."""
+    """The network that came up, what went wrong, or pppd's log; None for anything else."""
     try:
         told = parse_object(datagram)
         if told["event"] == "trouble":

@@ -1,9 +1,9 @@
-"""What pppd's log reveals about its end and its exit status does not: after a refused login, too, the status is
-that of a lost carrier (16), because the provider hangs up at once.
+"""What pppd's log reveals about its end and its exit status does not: even after a refused login, the status is
+that of a lost carrier (16), because the provider hangs up immediately.
 
 Sources: the messages of pppd 2.4.9 and 2.5.2 (auth.c, upap.c, chap-new.c, chap_ms.c, eap.c, lcp.c, fsm.c, ipcp.c,
 ccp.c, main.c, sys-linux.c); RFC 1661 (LCP), RFC 1334 (PAP), RFC 1994 (CHAP), RFC 2433 and RFC 2759 (MS-CHAP's
-codes), RFC 1332 (IPCP). Text of the peer in them is foreign text.
+codes), RFC 1332 (IPCP). The peer's words in them are foreign text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """pppd's options, made from checked values only.
 
-pppd runs as root and its options can run programs. So what crosses from the unprivileged daemon to root is this
-request, a JSON object of plain values, checked on root's side; the options are rendered there.
+pppd runs as root and its options can run programs. So all that crosses from the unprivileged daemon to root is this
+request, a JSON object of plain values, checked by root; the options are rendered there.
 
 Sources: pppd(8) of 2.4.9 and 2.5.2; RFC 1661 (LCP), RFC 1332 (IPCP), RFC 1144 (VJ), RFC 1877 (name servers).
 """
@@ -19,7 +19,7 @@ from dialpost.core.json_text import parse_json
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.shaping import mtu_for
 
-if TYPE_CHECKING:  # the configuration's model takes longer to import than all that root needs
+if TYPE_CHECKING:  # the configuration's model takes longer to import than everything that root needs
     from dialpost.core.config.model import PppConfig
 
 _DEVICE = re.compile(
@@ -41,7 +41,7 @@ _LONGEST_TEXT = 255
 class PppRequest:
     """One session. Rates in bit/s (`rate_bps` of the line, `speed_bps` of the port), times in s, `mtu` in bytes.
 
-    `mail_hosts` are the addresses and networks that may reach port 25 over the line, beside the peer.
+    `mail_hosts` are the addresses and networks, apart from the peer, that may reach port 25 over the line.
     """
 
     device: str
@@ -106,17 +106,17 @@ class PppRequest:
 
     @property
     def packet_bytes(self) -> int:
-        """The largest packet, either way."""
+        """The largest packet in either direction."""
         return self.mtu or mtu_for(self.rate_bps)
 
     def to_json(self) -> str:
-        """For the way to root. It holds the password: the file is the daemon's and root's alone."""
+        """The form sent to root. It contains the password: only the daemon and root may read the file."""
         hosts = [str(host) for host in self.mail_hosts]
         return json.dumps(asdict(self) | {"mail_hosts": hosts})
 
     @classmethod
     def from_json(cls, text: str) -> PppRequest:
-        """Back from `to_json`, every value checked. Raises: ValueError naming the value (never a secret)."""
+        """Restored from `to_json`, every value checked. Raises: ValueError naming the value (never a secret)."""
         values = parse_json(text)
         if not isinstance(values, dict) or set(values) - {field.name for field in fields(cls)}:
             raise ValueError("it is not a request for a PPP session")
@@ -177,7 +177,7 @@ def _between(name: str, value: int, low: int, high: int) -> None:
 
 
 def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
-    """The options file, one option a line. It holds the password: it must be root's alone (mode 0600)."""
+    """The options file, one option per line. It contains the password: only root may read it (mode 0600)."""
     slow = request.rate_bps < _SLOW_BPS
     lines = [
         request.device,
@@ -200,7 +200,7 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         # Compression needs a window in memory at both ends; 15 bits (32 kB) is what peers offer.
         "deflate 15,15" if request.compression else "noccp",
         "bsdcomp 15,15" if request.compression else "",
-        # A request and its answer take seconds on a satellite's line.
+        # A request and its answer take seconds on a satellite line.
         f"lcp-restart {10 if slow else 3}",
         f"ipcp-restart {10 if slow else 3}",
         "lcp-max-configure 10",
@@ -214,13 +214,13 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
 
 
 def with_close_echoes(request: PppRequest) -> PppRequest:
-    """Where the port has no DCD, only unanswered echoes tell that the carrier is gone: ask more often.
+    """If the port has no DCD, only unanswered echoes show that the carrier is gone: send them more often.
 
     Echoes go out on a quiet line only (lcp-echo-adaptive), so that they cost the mail nothing.
     """
     interval_s, failures = (10, 4) if request.rate_bps < _SLOW_BPS else (4, 3)
     if request.echo_interval_s * request.echo_failures <= interval_s * failures:
-        return request  # as close already, or off
+        return request  # already as close, or off
     return replace(request, echo_interval_s=interval_s, echo_failures=failures)
 
 
