@@ -94,7 +94,7 @@ def main() -> int:
 
 
 def lacking(section: str) -> str:
-    """What a section needs that is not there, and how to get it; "" where all is."""
+    """What a section needs that is not there, and how to get it; "" if all is."""
     return image_needs() if section == "image" else missing(servers=("postfix",), commands=("mkfs.ext4", "losetup"))
 
 

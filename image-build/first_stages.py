@@ -114,7 +114,7 @@ _UNSET = "(unset)"
 
 
 def wanted(model: Model, read: Callable[[str], str | None]) -> Iterator[Want]:
-    """Every file asked for on `model`. `read` gives a text file of the partition, None where there is none."""
+    """Every file asked for on `model`. `read` gives a text file of the partition, None if there is none."""
     settings = Settings()
     text = read("config.txt")
     if text is None:

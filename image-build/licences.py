@@ -92,7 +92,7 @@ def of_debian(package: str, text: str) -> Licence:
 
 
 def of_wheel(package: str, metadata: email.message.Message, texts: Mapping[str, str]) -> Licence | None:
-    """From METADATA, and the licence files that lie beside it; None where neither says anything."""
+    """From METADATA, and the licence files that lie beside it; None if neither says anything."""
     if metadata["License-Expression"]:
         return Licence(str(metadata["License-Expression"]))
     said = " ".join(str(metadata["License"] or "").split())
@@ -183,7 +183,7 @@ def _one(package: str, name: str, written: Mapping[str, str], texts: dict[str, s
 
 
 def _spdx(name: str) -> str:
-    """SPDX's name; "" where there is none that means the same."""
+    """SPDX's name; "" if there is none that means the same."""
     plain = re.sub(r"\s*(license|licence)$", "", name.strip(), flags=re.IGNORECASE)
     later = plain.endswith("+") or plain.lower().endswith("-or-later")
     plain = re.sub(r"(\+|-or-later|-only)$", "", plain, flags=re.IGNORECASE)

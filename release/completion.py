@@ -55,7 +55,7 @@ def bash(root: Command) -> str:
 
 
 def _path(path: tuple[str, ...]) -> str:
-    """Begins with a blank where there is something, so that no path is the end of another."""
+    """Begins with a space where there is something, so that no path is the end of another."""
     return "".join(f" {word}" for word in path)
 
 

@@ -19,7 +19,7 @@ class Option:
     names: tuple[str, ...]
     """Empty for a positional argument."""
     value: str
-    """What stands for its value in help; "" where it takes none."""
+    """What stands for its value in help; "" if it takes none."""
     choices: tuple[str, ...]
     help: str
     repeats: bool = False

@@ -166,7 +166,7 @@ def _options(options: tuple[Option, ...]) -> list[str]:
 
 
 def _terms(block: str) -> list[str]:
-    """Lines of a term, two blanks or more, and its words."""
+    """Lines of a term, two spaces or more, and its words."""
     lines: list[str] = []
     for line in filter(None, block.splitlines()):
         term, _, words = line.strip().partition("  ")

@@ -139,7 +139,7 @@ def _example(command: str) -> str:
 
 
 def is_command_line(command: str) -> str:
-    """ "" where the real parser takes it, else what it says."""
+    """ "" if the real parser takes it, else what it says."""
     words = _example(command).split()
     if words[:1] != ["dialpost"]:
         return "it does not begin with dialpost"

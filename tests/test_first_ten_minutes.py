@@ -1,7 +1,7 @@
 """docs/first-ten-minutes.md, typed as it is printed there: every command, every answer.
 
 The second terminal is the program that the page names, at 9600 bit/s. What differs from run to run (the folder,
-ports, seconds, dates) is made equal on both sides; blanks in a row count as one. While a call waits it says for
+ports, seconds, dates) is made equal on both sides; spaces in a row count as one. While a call waits it says for
 what, and how long each wait is depends on the machine: these lines may be there or not, on both sides.
 """
 

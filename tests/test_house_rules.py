@@ -38,7 +38,7 @@ def imported(source: str, known: frozenset[str]) -> Iterator[str]:
 
 
 def circle(graph: dict[str, set[str]]) -> list[str]:
-    """One circle, [] where there is none: what imports nothing that is left is taken away until nothing can be."""
+    """One circle, [] if there is none: what imports nothing that is left is taken away until nothing can be."""
     left = {name: set(needs) for name, needs in graph.items()}
     while free := {name for name, needs in left.items() if not needs & left.keys()}:
         for name in free:

@@ -17,9 +17,9 @@ from dialpost.core.errors import DialpostError
 from dialpost.core.printable import LONGEST_VALUE, one_line
 
 _DRAWING = frozenset({"simulate", "console", "daemon"})
-"""Commands that draw on the terminal, or have a log of their own there."""
+"""Commands that draw on the terminal, or log to it."""
 _TALKING = frozenset({"account", "alias", "call", "config", "queue", "trace"})
-"""Commands whose arguments are kept or looked for as text, and name no file."""
+"""Commands whose arguments are stored or searched as text, and name no file."""
 _LONG_WORD = re.compile(rf"\S{{{LONGEST_VALUE},}}")
 
 
@@ -66,12 +66,12 @@ def _run(argv: list[str]) -> int:
 
 
 def _shortened(word: re.Match[str]) -> str:
-    """Of a name of thousands of characters the beginning, so that the reason behind it is still seen."""
+    """Only the beginning of a name of thousands of characters, so that the reason after it is still visible."""
     return one_line(word[0])
 
 
 def _is_text(word: str) -> bool:
-    """Whether all of an argument's octets were characters: others come as halves of surrogate pairs (PEP 383)."""
+    """Whether all of an argument's octets were characters: others arrive as surrogate halves (PEP 383)."""
     try:
         word.encode()
     except UnicodeEncodeError:

@@ -1,7 +1,7 @@
-"""What the files in board/ have to say of a configuration: its modem's profile, its country's rules, its panel.
+"""Checks a configuration against the files in board/: its modem's profile, its country's rules, its panel.
 
-Each is a warning, not a fault: such a station takes mail and keeps it, but makes no call, or shows nothing. Reads a
-few small files; whoever checks a configuration calls it, before it counts.
+Each finding is a warning, not a fault: such a station accepts and keeps mail, but makes no call, or shows nothing.
+Reads a few small files; called whenever a configuration is checked, before it takes effect.
 """
 
 from __future__ import annotations

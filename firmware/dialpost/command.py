@@ -1,6 +1,7 @@
-"""Where the command `dialpost` begins: Ctrl-C ends it quietly at every moment, also while its modules are read.
+"""Where the command `dialpost` begins: Ctrl-C ends it quietly at any moment, even while its modules are being
+imported.
 
-Python's own answer to it there is a traceback of whatever was being imported, or of its own way out.
+Python itself would print a traceback of whatever was being imported, or of its own shutdown.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ _READER_GONE = 141
 
 
 def main() -> int:
-    """Run the command line in this process, as its last deed; its exit status."""
-    if sys.argv[1:] == ["--version"]:  # asked by scripts, again and again: not even `argparse` is read for it
+    """Run the command line in this process, as the last thing it does; its exit status."""
+    if sys.argv[1:] == ["--version"]:  # scripts call it again and again: not even `argparse` is imported for it
         return _version()
     import signal
 
@@ -40,7 +41,7 @@ def main() -> int:
 
 
 def _version() -> int:
-    """As `cli.parser` declares it. Output that nobody takes gives no traceback."""
+    """As `cli.parser` declares it. Output that nobody reads causes no traceback."""
     if not sys.stdout:  # closed by whoever started us
         return 0
     try:

@@ -1,8 +1,8 @@
-"""The daemon's process: one station after the other as the configuration changes, or none while it is to be set up.
+"""The daemon's process: one station after another as the configuration changes, or none until it is set up.
 
-The control socket, the panel and the listening sockets are the process's own: they stay while stations change.
+The control socket, the panel and the listening sockets belong to the process and stay open while stations change.
 Without a usable configuration only the control socket is served, until a first one is committed. `station` wires
-the mail station itself, `flow/config/changes` decides when which configuration counts.
+the mail station itself, `flow/config/changes` decides when which configuration takes effect.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from dialpost import __version__
+from dialpost.active_config import ActiveConfigFile
 from dialpost.board_check import board_warnings
 from dialpost.core.config.check import warnings
 from dialpost.core.config.history import split_header
@@ -42,7 +43,6 @@ from dialpost.edge.system.boot.trial import BootTrial
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock
 from dialpost.edge.system.data_lock import DataLock
-from dialpost.file_in_force import FileInForce
 from dialpost.flow.config.changes import ConfigChanges
 from dialpost.flow.config.methods import config_methods
 from dialpost.flow.config.sessions import ConfigSessions
@@ -59,7 +59,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """What holds until there is a configuration: folders ("" = the usual), and what a first one is made from."""
+    """What applies until there is a configuration: folders ("" = the usual), and what a first one is made from."""
 
     data_dir: str = ""
     run_dir: str = ""
@@ -67,7 +67,7 @@ class SetUp:
 
 
 class MakeStation(Protocol):
-    """How a station is made; the simulation gives it another line."""
+    """How a station is made; the simulation supplies another line."""
 
     def __call__(
         self, config: Config, *, panel: Panel, control: ControlServer, remarks: Callable[[], list[str]]
@@ -78,8 +78,8 @@ class MakeStation(Protocol):
 class Daemon:
     """The process of the configuration file at `path`. `start`, `stop`; `failed` is set when it can't go on.
 
-    `panel` is shown from start to stop; `station` is the one that runs now, None while it is to be set up.
-    `before_run` gets each configuration before a station is started with it.
+    `panel` is shown from start to stop; `station` is the one that runs now, None until it is set up. `before_run`
+    gets each configuration before a station is started with it.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Daemon:
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._is_held = False
-        self._in_force = FileInForce(self.file, self.history)
+        self._in_force = ActiveConfigFile(self.file, self.history)
         self._standstill: Standstill | None = None
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -114,7 +114,8 @@ class Daemon:
     async def start(self, inherited: dict[str, list[socket.socket]] | None = None) -> None:
         """Return when a station runs, or waits to be set up. Raises: DialpostError; nothing runs then."""
         first = first_text(self._set_up.first, data_dir=self._set_up.data_dir, run_dir=self._set_up.run_dir)
-        # Before anything is touched: what waits there for its confirmation is the other daemon's to take back.
+        # Before anything is touched: a commit waiting for its confirmation belongs to the other daemon, which may
+        # roll it back.
         await asyncio.to_thread(refuse_second, self._control_path(None, first))
         await self._repair()
         await self.changes.before_start()
@@ -140,7 +141,7 @@ class Daemon:
         return Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME
 
     async def stop(self) -> None:
-        """Stop in the opposite order. What waits for a confirmation is rolled back at the next start."""
+        """Stop in reverse order. A commit waiting for its confirmation is rolled back at the next start."""
         self.panel.phase(Phase.SHUTDOWN)
         await self.changes.close()
         await self._control.close()
@@ -149,16 +150,16 @@ class Daemon:
         await self.front.close()
 
     def make_room(self) -> None:
-        """The system gives no more connections: some that do nothing end."""
+        """The system allows no more connections: some idle ones are closed."""
         if self.station is not None:
             self.station.make_room()
 
     def _show_on_panel(self) -> None:
-        """The button's calls are those of the station that runs; another board or brightness counts from now on."""
+        """The button controls the calls of the running station; another board or brightness takes effect now."""
         self.front.serve(self.config or Config(), self.station.calls if self.station is not None else None)
 
     def reload(self) -> None:
-        """Take the file as it is now; the log tells what came of it."""
+        """Load the file as it is now; the log reports the result."""
         self._in_background(self._reload())
 
     def _in_background(self, work: Coroutine[object, object, None]) -> None:
@@ -181,7 +182,7 @@ class Daemon:
 
     @property
     def config(self) -> Config | None:
-        """What the running station was made with, or the one that waits for its release to prove itself."""
+        """The configuration of the running station, or of the one that waits for its release to prove itself."""
         return self._config if self.station is not None or self._is_held else None
 
     @property
@@ -202,7 +203,7 @@ class Daemon:
 
     @property
     def trouble(self) -> str:
-        """Why no station runs although there is a configuration; "" where one does."""
+        """Why no station runs although there is a configuration; "" if one does."""
         return "" if self._standstill is None else f"The station is stopped: {self._standstill.why}"
 
     async def rehearse(self, config: Config) -> tuple[str, ...]:
@@ -210,7 +211,7 @@ class Daemon:
         return await why_not(config, self._doors, self.config)
 
     async def take(self, config: Config | None) -> None:
-        """Put a station with this configuration in the place of the one that runs."""
+        """Replace the running station by one with this configuration."""
         self._control.pause()
         try:
             old = self.config
@@ -256,13 +257,13 @@ class Daemon:
             await self.changes.started()
 
     async def _went_back(self) -> bool:
-        """Whether another configuration was put back."""
+        """Whether another configuration was restored."""
         with contextlib.suppress(StorageError):
             return await self.changes.start_failed()
         return False
 
     async def _run_or_stand_still(self, config: Config) -> None:
-        """Run a station, or where the card does not let it, say so at all doors. Raises: DialpostError."""
+        """Run a station or, if the card does not allow it, say so at all doors. Raises: DialpostError."""
         try:
             await self._run(config)
         except StorageError as error:
@@ -276,7 +277,7 @@ class Daemon:
             self._in_background(self._start_when_it_can(standstill))
 
     async def _start_when_it_can(self, standstill: Standstill) -> None:
-        """Try now and then, until another station or standstill is in its place."""
+        """Try now and then, until another station or standstill replaces it."""
         while True:
             await asyncio.sleep(AGAIN_EVERY_S)
             if self._standstill is not standstill or self._config is None:
@@ -318,7 +319,7 @@ class Daemon:
                 sock.close()
             raise
         self.station, self._config = station, config
-        for sentence in warnings(config):  # of one that runs: where none does, its error is all there is to say
+        for sentence in warnings(config):  # of a running one: if none runs, its error is all there is to say
             _log.warning("%s: %s", self.file.path, sentence)
         for door, host, port in station.doors:
             _log.info("listening door=%s address=%s port=%s", door.value, host, port)
@@ -327,13 +328,13 @@ class Daemon:
         try:
             return self._doors.take(wanted_doors(config))
         except ListenError:
-            DataLock(Path(config.station.data_dir)).check()  # another Dialpost is the better reason
+            DataLock(Path(config.station.data_dir)).check()  # another running Dialpost is the better explanation
             raise
 
     def _wait_for_proof(self, config: Config, problems: list[str]) -> None:
-        """A new release is on trial, and the queue is of an older format, which must stay: the one before would not
-        know a newer one. No station runs until dialpost-health.service says `trial.over`; who brings mail waits in
-        the sockets' backlog. `problems` are what speaks against the new format.
+        """A new release is on trial, and the queue has an older format, which must stay: the previous release would
+        not understand a newer one. No station runs until dialpost-health.service calls `trial.over`; clients with
+        mail wait in the sockets' backlog. `problems` are what would prevent the new format.
         """
 
         async def status(wanted: NoParams) -> Status:
@@ -346,7 +347,7 @@ class Daemon:
             )
 
         async def over(wanted: NoParams) -> None:
-            self._in_background(self._begin_proven())  # the answer goes out first: this method is withdrawn by it
+            self._in_background(self._begin_proven())  # after the answer: this withdraws the method
 
         _log.info("the queue's format is that of the release before: it waits until this one has proven itself")
         self._config, self._is_held = config, True
@@ -362,7 +363,7 @@ class Daemon:
                 self.failed.set()
 
     async def _run_again(self, config: Config | None) -> None:
-        """What ran before runs again; if not even that, the process is at its end."""
+        """Restart what ran before; if even that fails, the process ends."""
         if config is None:
             self._wait_for_set_up()
             return

@@ -1,7 +1,7 @@
-"""Wiring of the front panel: which board, its lines, its lamps and its button. A part of the daemon's.
+"""Wiring of the front panel: which board, its lines, its lamps and its button. Part of the daemon's wiring.
 
-It lives as long as the process; `serve` gives it the station that runs. Where there is no GPIO all works
-without: that is said once. gpiozero is loaded only where there is a board.
+It lives as long as the process; `serve` gives it the running station. Without GPIO everything works without it, and
+that is reported once. gpiozero is loaded only if there is a board.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from dialpost.edge.panel.gpio.panel import BoardPanel
 
 WAIT_S = 15.0
-"""How long another process (the one that shows the boot) may take to let the lines go."""
+"""How long another process (the one that shows the boot) may take to release the lines."""
 
 _log = logging.getLogger("dialpost.panel")
 
 
 def find_board(config: PanelConfig, files: BoardFiles | None = None, model: str | None = None) -> Board | None:
-    """The configured board, or this machine's; None where there is none. Raises: NotFoundError, ConfigError."""
+    """The configured board, or this machine's; None if there is none. Raises: NotFoundError, ConfigError."""
     files = files or BoardFiles()
     if config.board == NO_BOARD:
         return None
@@ -61,7 +61,7 @@ async def open_lines(board: Board, brightness: int) -> BoardPanel:
 
 @dataclass(frozen=True, slots=True)
 class _Wired:
-    """A board whose lines are taken."""
+    """A board whose lines are in use by this process."""
 
     board: Board
     lines: BoardPanel
@@ -70,7 +70,7 @@ class _Wired:
     group: asyncio.TaskGroup
 
     def listen(self) -> None:
-        """The button is the station's."""
+        """The button acts on the station."""
         if self.board.button is not None:
             self.front.begin(self.lines.listen(self.front.edge))
 
@@ -91,7 +91,7 @@ class FrontPanelOfProcess:
         self._problem = ""
 
     def serve(self, config: Config, calls: Calls | None) -> None:
-        """The calls of the station that runs now, None where none does. Another board takes its own lines."""
+        """The calls of the station that runs now, None if none does. For another board, its lines are opened."""
         self._zone = ZoneInfo(config.schedule.timezone) if config.schedule.timezone else None
         if config.panel != self._config:
             self._begin(config)
@@ -99,14 +99,14 @@ class FrontPanelOfProcess:
             self._front.calls = calls
 
     async def close(self) -> None:
-        """Let the lines go."""
+        """Release the lines."""
         task, self._running = self._running, None
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
     def attention(self) -> list[str]:
-        """What the operator should see to, a sentence each."""
+        """What needs the operator, a sentence each."""
         return ([self._problem] if self._problem else []) + (self._front.attention() if self._front else [])
 
     def methods(self) -> dict[str, Served]:
@@ -114,7 +114,8 @@ class FrontPanelOfProcess:
         return serve_events(TEST, self._try)
 
     async def _try(self, wanted: TestParams, say: Say) -> None:
-        """Every light, then the button. It acts on nothing meanwhile; afterwards all is as before."""
+        """Test every light, then the button. The button has no effect meanwhile; afterwards everything is as
+        before."""
         seconds, named, wired = wanted.seconds, wanted.board, self._wired
         if wired is None:
             raise ControlError(
@@ -166,7 +167,7 @@ class FrontPanelOfProcess:
         self, board: Board, config: PanelConfig, front: FrontPanel, before: asyncio.Task[None] | None
     ) -> None:
         if before is not None:
-            await asyncio.gather(before, return_exceptions=True)  # it lets its lines go first
+            await asyncio.gather(before, return_exceptions=True)  # it releases its lines first
         opening = self._simulated if board.is_simulated and self._simulated is not None else open_lines
         try:
             hardware = await opening(board, config.brightness)

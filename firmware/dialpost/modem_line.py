@@ -1,4 +1,5 @@
-"""Wiring of the modem's line: which edges serve the link, from which files of board/. A part of the daemon's."""
+"""Wiring of the modem's line: which edges serve the link, with which files from board/. Part of the daemon's
+wiring."""
 
 from __future__ import annotations
 
@@ -40,7 +41,8 @@ _log = logging.getLogger("dialpost.line")
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredLink:
-    """The link of a configuration. `modem` is the same where it is a modem's. `why_not`: no call can be made."""
+    """The link of a configuration. `modem` is the same link if it is a modem's. `why_not`: why no call can be
+    made."""
 
     link: Link
     plan: DialPlan | None = None
@@ -59,7 +61,7 @@ def configured_link(
     on_rate: Callable[[int], None],
     watchers: Sequence[LineWatcher],
 ) -> ConfiguredLink:
-    """The link that is dialled. A modem that can't be driven as configured stops calls, not the office's mail."""
+    """A dialled link. A modem that can't be driven as configured stops calls, not the office's mail."""
     if config.link.kind is LinkKind.DIALUP_GATEWAY:
         return ConfiguredLink(DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s))
     try:
@@ -73,7 +75,7 @@ def configured_link(
 
 
 def in_vain(config: Config, troubles: HostTroubles, reason: CallReason, *, waits: bool) -> str:
-    """Why a call nobody asked for could achieve nothing: every host that it is for refused the login."""
+    """Why an automatic call could achieve nothing: every host it would be made for refused the login."""
     outbound, refused = config.outbound, troubles.is_barred
     is_way_out_barred = (
         outbound.via is Via.SMARTHOST
@@ -97,11 +99,11 @@ def modem_line(
 ) -> tuple[ModemLink, DialPlan]:
     """The link, and the plan by which it dials.
 
-    `on_step` is called when the wall clock was moved, `on_rate` with the line's rate (bits per second) before the
-    network comes up; `watchers` hear when it comes and goes. `ppp` is pppd where it is not given (the
-    simulation has one of its own).
+    `on_step` is called when the wall clock has been set, `on_rate` with the line's rate (bits per second) before
+    the network comes up; `watchers` are notified when it comes and goes. `ppp` is pppd unless given (the simulation
+    has its own).
 
-    Raises: ConfigError, NotFoundError where a file of board/ or a setting is wanting.
+    Raises: ConfigError, NotFoundError if a file in board/ or a setting is missing.
     """
     if not config.modem.port:
         raise ConfigError(("modem.port is not set: `dialpost modem probe` finds it.",))
@@ -114,9 +116,9 @@ def modem_line(
     hosts = _mail_hosts(config)
 
     def request(rate_bps: int | None) -> PppRequest:
-        """The line's rate is what CONNECT tells, where it can be that; else the profile's, or the configured one.
+        """The line's rate is that in CONNECT if plausible; otherwise the profile's, or the configured one.
 
-        Root takes the names of serial ports only: a link like /dev/serial0 or one of udev's is followed here.
+        Root accepts only the names of serial ports: a link like /dev/serial0 or one made by udev is resolved here.
         """
         known = line_rate_bps(rate_bps, profile, config.link.line_rate_bps, speed_bps)
         on_rate(known)
@@ -156,19 +158,19 @@ def modem_line(
 
 
 def expected_rate_bps(config: Config) -> int:
-    """The line's rate before the first call has told it: the profile's, or link.line_rate_bps."""
+    """The line's rate before the first call has shown it: the profile's, or link.line_rate_bps."""
     configured = config.link.line_rate_bps
     if config.link.kind is not LinkKind.MODEM:
         return configured
     try:
         profile = BoardFiles().profile(config.modem.profile)
     except (ConfigError, NotFoundError):
-        return configured  # who makes the link tells of it
+        return configured  # the code that makes the link reports it
     return line_rate_bps(None, profile, configured, 0)
 
 
 class _NameService:
-    """The peer's name servers are asked while the line is up, by this station's resolver only."""
+    """While the line is up, only this station's resolver uses the peer's name servers."""
 
     def __init__(self, resolver: Resolver) -> None:
         self._resolver = resolver
@@ -185,7 +187,7 @@ def _say(words: str) -> None:
 
 
 def _mail_hosts(config: Config) -> tuple[IpNetwork, ...]:
-    """Those of the provider's that are known by address; the others are learnt (core/line/firewall)."""
+    """The provider's hosts that are known by address; the others are learnt (core/line/firewall)."""
     found = [ip_network(text, strict=False) for text in config.relay.provider_networks]
     for host in (config.outbound.smarthost, config.etrn_host):
         try:

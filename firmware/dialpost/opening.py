@@ -1,6 +1,6 @@
-"""What a station finds on its card before anything runs: room, accounts, certificate; and what it says of losses.
+"""What a station finds on its card before anything runs: room, accounts, certificate; and what it reports as lost.
 
-A part of the station's wiring. What is missing or damaged keeps no mail from coming in where that can be helped.
+Part of the station's wiring. If possible, missing or damaged files keep no mail from coming in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger("dialpost.station")
 _T = TypeVar("_T")
 
 ROOM_EVERY_S = 60.0
-"""How often the room kept back on the card is looked at."""
+"""How often the reserved room on the card is checked."""
 
 
 class Opening:
@@ -41,7 +41,7 @@ class Opening:
         self._data = Path(config.station.data_dir)
 
     async def with_room(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """Where the card is full, try again with the room kept for that."""
+        """If the card is full, try again with the room reserved for that."""
         while True:
             try:
                 return await work()
@@ -51,7 +51,7 @@ class Opening:
                     raise
 
     async def accounts(self) -> AccountService:
-        """The accounts as the card has them; where it lost them, what is left. Raises: StorageError."""
+        """The accounts on the card; if the card lost them, what is left. Raises: StorageError."""
         file = AccountFile(self._data / "accounts.toml")
         why_lost = ""
         try:
@@ -67,7 +67,7 @@ class Opening:
         return AccountService(self._config, file, logins, self._mailboxes, self._room.check)
 
     async def _bring_up_to_date(self, accounts: AccountService, file: AccountFile, why_lost: str) -> None:
-        """Bring what hangs on the accounts up to date, unless the card lost them; tell what it did."""
+        """Update what depends on the accounts, unless the card lost them; report what was done."""
         if file.report:
             self._reports.append(
                 f"{file.report} Check whether somebody is missing; until an account is added or changed, "
@@ -84,23 +84,23 @@ class Opening:
             )
             maillog.operator_needed("accounts: the file is missing", mailboxes=len(lost))
             accounts.is_restored = True
-            return  # what mail programs log in with is all that is left of the accounts
+            return  # Dovecot's user file is all that is left of the accounts
         try:
             await self.with_room(lambda: asyncio.to_thread(accounts.start))
-        except StorageError as error:  # mail is taken all the same
+        except StorageError as error:  # mail is accepted nevertheless
             self._reports.append(f"Mail programs may still see the old accounts: {error}")
             maillog.operator_needed("accounts: not everything is up to date", error=error)
 
     def _mailboxes_of_lost(self, accounts: AccountService, file: AccountFile) -> list[str]:
-        """Whose mailboxes are there though there is no file of accounts: a missing file is not an empty one."""
+        """Whose mailboxes exist although there is no account file: a missing file is not an empty one."""
         if file.path.exists():
             return []
         postmaster = accounts.directory.postmaster_account  # has a mailbox without being in the file
         return [name for name in self._mailboxes.names() if name != postmaster]
 
     async def own_tls(self) -> ssl.SSLContext | None:
-        """What listeners need for TLS; None where the certificate can't be used: mail between hosts goes on, mail
-        programs must wait for people.
+        """What listeners need for TLS; None if the certificate can't be used: mail between hosts continues, mail
+        programs have to wait for the operator.
         """
         try:
             pair = await asyncio.to_thread(certificate.station_pair, self._config)
@@ -114,14 +114,14 @@ class Opening:
 
 
 async def keep_room(room: SpareRoom) -> None:
-    """What was used of the room kept back is taken again once the card has plenty. Runs until cancelled."""
+    """Restores the reserved room once the card has plenty. Runs until cancelled."""
     while True:
         await asyncio.to_thread(room.keep)
         await asyncio.sleep(ROOM_EVERY_S)
 
 
 def held_on_trial(config: Config) -> list[str] | None:
-    """What speaks against the queue's new format; None where its format does not change."""
+    """What would prevent the queue's new format; None if its format does not change."""
     queue = Path(config.station.data_dir) / "queue.db"
     if not rehearsal.format_waits(queue):
         return None
@@ -130,7 +130,7 @@ def held_on_trial(config: Config) -> list[str] | None:
 
 
 async def is_the_cards_fault(error: Exception, config: Config) -> bool:
-    """Whether a station could not start because the card takes no writes, whatever the configuration says."""
+    """Whether a station could not start because the card can't be written, whatever the configuration says."""
     if isinstance(error, StorageFullError | ReadOnlyError):
         return True
     if not isinstance(error, StorageError):
@@ -140,7 +140,7 @@ async def is_the_cards_fault(error: Exception, config: Config) -> bool:
     except (StorageFullError, ReadOnlyError):
         return True
     except StorageError:
-        return False  # a folder that can't be used: perhaps another configuration names a better one
+        return False  # an unusable folder: perhaps another configuration names a better one
     return False
 
 

@@ -1,6 +1,7 @@
-"""The doors mail comes in by: a server on each listening socket, taken down before what it hands mail to.
+"""The doors through which mail comes in: a server on each listening socket, stopped before the flows to which it
+hands mail.
 
-A part of the station's wiring.
+Part of the station's wiring.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class SmtpDoors:
         inherited: dict[str, list[socket.socket]],
         running: AsyncExitStack,
     ) -> None:
-        """Open what the configuration wants; `running` closes it. `inherited`: sockets of the service manager."""
+        """Open what the configuration wants; `running` closes it. `inherited`: sockets from the service manager."""
         for door, sock in listeners.open_listeners(wanted_doors(self._config), inherited):
             await self._open_one(Listener(door), sock, policy, tls, running)
 
@@ -62,7 +63,7 @@ class SmtpDoors:
         if door is Listener.MX:
             self._from_the_line.append(factory)
         server = await asyncio.get_running_loop().create_server(factory, sock=sock)
-        # Taken down in the opposite order: no new connections, then 421 to those there are, commits finished.
+        # Stopped in reverse order: no new connections, then 421 to the existing ones, with commits finished.
         running.push_async_callback(factory.close)
         running.push_async_callback(close_server, server)
         self.addresses.append((door, *sock.getsockname()[:2]))

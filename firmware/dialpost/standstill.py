@@ -1,6 +1,7 @@
-"""In the place of a station that the card keeps from starting: doors that say "later", and words for who asks.
+"""Stands in for a station that the card keeps from starting: its doors answer "later", and it says why to whoever
+asks.
 
-The daemon puts it there and tries again from time to time. The configuration is served by the process itself.
+The daemon starts it and retries from time to time. The process itself serves the configuration.
 """
 
 from __future__ import annotations

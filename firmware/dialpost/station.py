@@ -1,8 +1,8 @@
 """The wiring of one station: which edge serves which flow, in which order they start and stop.
 
-Start: lock, spool, database, accounts, certificate, then sockets; the first 220 is given when all of them hold.
-Recovery looks through the spool beside the traffic. Stop: sockets first, so that nothing new is promised; then
-the call and the flush, which put their outcomes on record; the database last.
+Start: lock, spool, database, accounts, certificate, then sockets; the first 220 is sent once all of these are
+ready. Recovery examines the spool alongside the traffic. Stop: sockets first, so that nothing new is promised; then
+the call and the flush, which record their outcomes; the database last.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ class Station:
     """One station: made, started, stopped once. `link` replaces the configured one, `ppp` only pppd of a modem's
     (the simulated lines).
 
-    `panel` and `control` outlive it where they are given: the process has them for every station it makes.
-    `remarks` tells what an operator should know of the process.
+    `panel` and `control` outlive it if given: the process has them for every station it makes. `remarks` returns
+    what an operator should know about the process.
     """
 
     def __init__(
@@ -139,7 +139,7 @@ class Station:
             raise
 
     async def stop(self) -> None:
-        """Stop in the opposite order; work in progress is recorded. Harmless if it never started."""
+        """Stop in reverse order; work in progress is recorded. Harmless if it never started."""
         await self._running.aclose()
 
     @property
@@ -148,11 +148,11 @@ class Station:
         return self._smtp.addresses
 
     def make_room(self) -> None:
-        """The system gives no more connections: some that do nothing end."""
+        """The system allows no more connections: some idle ones are closed."""
         self.intake.make_room()
 
     async def _open(self) -> None:
-        """What is on the card: locked, looked at, made where it is missing."""
+        """What is on the card: locked, checked, created if missing."""
         self.lock.acquire()
         self._running.callback(self.lock.release)
         self._running.callback(self.half_open.close)
@@ -175,7 +175,7 @@ class Station:
         self.tls = await opening.own_tls()
 
     def _wire(self) -> None:
-        """Make the flows and give each the edges it names."""
+        """Make the flows and give each the edges it declares."""
         config, clock = self.config, self.clock
         self.panel.starts(self.store)
         self.retention = Retention(self.store, self.spool, config.retention, clock_trusted=clock.is_trusted)
@@ -282,12 +282,12 @@ class Station:
         return self._modem_link.line_doubt if self._modem_link is not None else ""
 
     def _line_rate(self, rate_bps: int) -> None:
-        """Buffers are kept short by what the line can carry."""
+        """Buffers are kept short according to what the line can carry."""
         self.client.in_flight_bytes = line_shaping.outbound_bytes(rate_bps)
         self.intake.line_rate(rate_bps)
 
     async def _clock_stepped(self) -> None:
-        """What was dated by a wrong clock must not wait for it."""
+        """Mail dated by a wrong clock must not wait because of it."""
         await self.store.retry_now(None)
         self.scheduler.queue_changed()
 
@@ -313,7 +313,7 @@ class Station:
         self.panel.started()
 
     async def _offer(self, methods: ServedMethods) -> None:
-        """Give the methods to the process's control socket, or to one of this station's own."""
+        """Give the methods to the process's control socket, or to this station's own."""
         if self._control is None:
             own = ControlServer(Path(self.config.station.run_dir) / SOCKET_NAME, methods)
             await own.start()
@@ -330,7 +330,7 @@ class Station:
         self.retention.wake()
 
     def _accepted(self, message: MessageRecord) -> None:
-        """A message is in the queue: who has to do with it wakes."""
+        """A message is in the queue: wake whoever handles it."""
         if any(recipient.local_account for recipient in message.recipients):
             self.delivery.wake()
         if any(recipient.local_account is None for recipient in message.recipients):
@@ -393,5 +393,5 @@ class Station:
 
 
 def _waits_for(kind: LinkKind) -> str:
-    """A dedicated line is there: what waits, waits for a mail host, and is retried automatically."""
+    """A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically."""
     return "the next try" if kind is LinkKind.GATEWAY else "the next call"

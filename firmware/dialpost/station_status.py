@@ -1,4 +1,4 @@
-"""What `status` tells of a station, and what an operator should do about. A part of the station's wiring."""
+"""What `status` reports about a station, and what needs an operator. Part of the station's wiring."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _WRITTEN_FOLDERS = ("spool", "mail")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationStatus:
-    """The parts of a station that have something to tell, at one moment. `reports`: what it met on its way here.
+    """The parts of a station that have something to report, at one moment. `reports`: what was found at the start.
 
-    `no_call` is why no call can be made, which the calls then need not tell again.
+    `no_call` is why no call can be made, which the calls then need not report again.
     """
 
     config: Config
@@ -69,7 +69,7 @@ class StationStatus:
         )
 
     def _of_calls(self) -> list[str]:
-        """What the calls have to tell that its cause does not tell already."""
+        """What the calls have to report that `no_call` does not say already."""
         told = [one for one in self.calls.attention() if not any(why in one for why in self.no_call)]
         return [one for one in told if one != call_notes.MAIL_STUCK] if self.troubles.attention() else told
 
@@ -87,7 +87,7 @@ class StationStatus:
         if card:
             found.append(card)
         elif (
-            self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes()  # the reserve is off already
+            self.config.smtp.disk_reserve_bytes and not self.spool.free_bytes()  # the reserve is already subtracted
         ) or self.room.is_used():
             found.append(f"The card is full: new mail is deferred. {MAKE_ROOM}")
         held, budget = self.counted.held, self.config.budget

@@ -42,7 +42,7 @@ def _calls_of(group: str) -> set[str]:
 
 @needs_analyzer
 def test_the_console_may_make_the_calls_without_which_ping_ends() -> None:
-    """ping gives up its privileges at its start, and ends with an error where it can't (iputils)."""
+    """ping gives up its privileges at its start, and ends with an error if it can't (iputils)."""
     allowed: set[str] = set()
     unit = (UNITS / "dialpost-console@.service").read_text()
     for words in re.findall(r"^SystemCallFilter=(.*)$", unit, re.MULTILINE):

@@ -48,7 +48,7 @@ def fitted(text: str, indent: int = 0) -> str:
 
 
 def terminal_columns() -> int:
-    """How wide the terminal is; 0 where the output goes elsewhere: a file or a pipe is not broken into rows."""
+    """How wide the terminal is; 0 if the output goes elsewhere: a file or a pipe is not broken into rows."""
     if not sys.stdout.isatty():
         return 0
     import shutil  # with its compressors, which most commands never need
@@ -57,7 +57,7 @@ def terminal_columns() -> int:
 
 
 def _broken(lead: str, text: str, columns: int, indent: int) -> list[str]:
-    """The rows of a line: `lead` stands in the first, `indent` blanks in the later ones."""
+    """The rows of a line: `lead` stands in the first, `indent` spaces in the later ones."""
     if not columns or width(lead + text) <= columns or indent > columns - _NARROWEST:
         return [(lead + text).rstrip()]
     first, *rest = wrap(text, columns - max(width(lead), indent))
@@ -104,7 +104,7 @@ def ask_secret(prompt: str) -> str:
 
 
 def input_line() -> str:
-    """One line of standard input, as long as nobody's password is. Raises: EOFError where there is none."""
+    """One line of standard input, as long as nobody's password is. Raises: EOFError if there is none."""
     line = sys.stdin.readline(_LONGEST_INPUT)
     if not line:
         raise EOFError

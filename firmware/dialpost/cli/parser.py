@@ -62,7 +62,7 @@ class Layout(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """`commands` is what was added by `add_subparsers`; None where the command has none of its own."""
+    """`commands` is what was added by `add_subparsers`; None if the command has none of its own."""
 
     commands: Any = None
 

@@ -48,7 +48,7 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
 
 
 def _named_socket(config: Path) -> Path | None:
-    """Where a configuration has it; None where that takes a parser, or there is no configuration."""
+    """Where a configuration has it; None if that takes a parser, or there is no configuration."""
     try:
         folder = plain_run_dir(config_text(config))
     except (ConfigError, NotFoundError):

@@ -40,7 +40,7 @@ class _OutputError(OSError):
 class HarmlessOut(io.TextIOBase):
     """A text stream through which nothing goes that `core/printable` does not let pass.
 
-    `longest`: a line is cut behind this many characters; None where the reader wants every line whole.
+    `longest`: a line is cut behind this many characters; None if the reader wants every line whole.
     """
 
     def __init__(self, stream: TextIO, longest: int | None = LONGEST_LINE) -> None:

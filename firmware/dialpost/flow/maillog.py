@@ -1,7 +1,7 @@
 """The mail log: one function per fate, and each call of one writes one line.
 
 Every line starts with the queue id (or the subject of the line), followed by key=value pairs; values with
-blanks or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
+spaces or quotes are quoted. Tests assert on these lines and operators grep them: change them with care. INFO is
 a fate or transition, WARNING a fault that was handled, ERROR needs the operator. Never a body or a password.
 """
 

@@ -28,7 +28,7 @@ _MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTIL
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. `content` has CRLF line ends; `key` is in its Message-ID."""
+    """One message. `content` has CRLF line endings; `key` is in its Message-ID."""
 
     key: str
     sender: str

@@ -231,7 +231,7 @@ class SimulatedModem:
             self._result("OK")
 
     def _obey_one(self, text: str) -> str | None:
-        """What is left of the line; None where the line is answered already."""
+        """What is left of the line; None if the line is answered already."""
         letter = text[0].upper()
         if letter == "D":
             return self._dial(text[1:])
@@ -250,7 +250,7 @@ class SimulatedModem:
         return text[basic.end() :].strip() if known else self._refused()
 
     def _basic(self, name: str, value: int) -> bool | None:
-        """Whether the command is known; None where it was answered already."""
+        """Whether the command is known; None if it was answered already."""
         if name in "AO":
             return self._answer() if name == "A" else self._back_online()
         if name == "H" and value in {0, 1}:
@@ -295,7 +295,7 @@ class SimulatedModem:
         return rest.strip()
 
     def _extended(self, command: str, as_written: str) -> bool | None:
-        """Whether it is known; None where it was answered already."""
+        """Whether it is known; None if it was answered already."""
         answers = {
             "+GMI": IDENTITY[0],
             "+CGMI": IDENTITY[0],

@@ -65,7 +65,7 @@ _RECEIVED_AT = "Tue, 3 Nov 2026 08:00:00 +0000"
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message that waits at the provider. `content` has CRLF line ends."""
+    """A message that waits at the provider. `content` has CRLF line endings."""
 
     sender: str
     recipients: tuple[str, ...]

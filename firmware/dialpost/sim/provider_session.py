@@ -20,7 +20,7 @@ _PATH = re.compile(r"^(?:FROM|TO):\s*<([^>]*)>\s*(.*)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message as it came: content with CRLF line ends, dots unstuffed."""
+    """One message as it came: content with CRLF line endings, dots unstuffed."""
 
     sender: str
     recipients: tuple[str, ...]

@@ -60,7 +60,7 @@ class Place:
         await self.daemon.start()
 
     async def rescue(self, answers: Iterable[str | Exception]) -> tuple[Left | None, FakeTerminal]:
-        """The menu until it is left; None where the terminal was gone first."""
+        """The menu until it is left; None if the terminal was gone first."""
         terminal = FakeTerminal(answers)
         site = Site(self.path, self.folder / "run" / SOCKET_NAME)
         menu = Rescue(terminal, argparse.Namespace(config=self.path), "serial console (ttyX)", site)

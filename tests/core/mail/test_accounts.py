@@ -204,7 +204,7 @@ def test_names(given: str, kept: str) -> None:
 @pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "a b", "a/b", "../x", "ä", "a:b", "a@b", "x" * 65, "a\n"])
 def test_no_names(name: str) -> None:
     if name == "a\n":
-        assert check_name(name) == "a"  # a line end around it is nobody's intent
+        assert check_name(name) == "a"  # a line ending around it is nobody's intent
         return
     with pytest.raises(AccountError, match="can't be an account's name"):
         check_name(name)

@@ -148,7 +148,7 @@ class Bench:
             talk.close()
 
     def send(self, name: str) -> int:
-        """One message for a mailbox and the world; its code, 0 where the connection broke."""
+        """One message for a mailbox and the world; its code, 0 if the connection broke."""
         try:
             with smtplib.SMTP("127.0.0.1", self.port, "client.example", timeout=60) as client:
                 client.sendmail(ANNA, [ANNA, FRIEND], make_message(name, ANNA, [ANNA, FRIEND], size=3000))

@@ -92,7 +92,7 @@ class RawClient:
                 return "\n".join(lines)
 
     def talk(self, *commands: str | bytes) -> list[str]:
-        """Say each command (the line end is added) and read its reply."""
+        """Say each command (the line ending is added) and read its reply."""
         replies = []
         for command in commands:
             self.send((command.encode() if isinstance(command, str) else command) + b"\r\n")

@@ -22,7 +22,7 @@ class StoredMail:
 
 
 def make_message(message_id: str, sender: str, recipients: list[str], *, size: int = 1000, seed: int = 0) -> bytes:
-    """A message of about `size` bytes with CRLF line ends that carries a digest of its own body."""
+    """A message of about `size` bytes with CRLF line endings that carries a digest of its own body."""
     words = random.Random(f"{message_id}/{seed}")
     lines = [words.randbytes(32).hex() for _ in range(max(1, size // 66))]
     lines[len(lines) // 2 : len(lines) // 2] = [".", "..", ".a line that begins with a dot", "From here"]

@@ -141,5 +141,5 @@ def _tell(lines: Sequence[str]) -> None:
 
 
 def _value(word: str) -> str:
-    """Raises: EOFError where it is to be read and nothing comes: that is no empty value."""
+    """Raises: EOFError if it is to be read and nothing comes: that is no empty value."""
     return input_line() if word == FROM_INPUT else word

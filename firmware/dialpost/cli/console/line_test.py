@@ -33,7 +33,7 @@ def try_line(
     client: ControlClient,
     interruptible: Callable[[], AbstractContextManager[None]],
 ) -> str:
-    """What the test leaves open, a sentence for the operator; "" where nothing. Within `interruptible` Ctrl-C
+    """What the test leaves open, a sentence for the operator; "" if nothing. Within `interruptible` Ctrl-C
     raises KeyboardInterrupt: then the call goes on unseen. Raises: TerminalGoneError, IdleTooLongError.
     """
     uncalled = ""

@@ -151,7 +151,7 @@ def _config_or_default(args: argparse.Namespace) -> StationConfig:
 def log_lines(args: argparse.Namespace, most: int) -> list[str]:
     """The newest lines of the log: the journal's, or where there is none those the daemon keeps.
 
-    Raises: ControlError where neither can be had.
+    Raises: ControlError if neither can be had.
     """
     found = machine.journal(most)
     if found is not None:

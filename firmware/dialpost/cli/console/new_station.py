@@ -93,7 +93,7 @@ async def _add(service: AccountService, name: str, password: str) -> None:
 
 
 def _as_it_is(path: Path) -> tuple[bytes, int] | None:
-    """Its content and its mode; None where there is no such file."""
+    """Its content and its mode; None if there is no such file."""
     with contextlib.suppress(FileNotFoundError):
         return path.read_bytes(), stat.S_IMODE(path.stat().st_mode)
     return None

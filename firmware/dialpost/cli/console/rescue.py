@@ -97,7 +97,7 @@ class Rescue:
         return self._left
 
     def _asked(self) -> Action | None:
-        """One that was picked; None where it is not a number of the menu."""
+        """One that was picked; None if it is not a number of the menu."""
         try:
             action = pick(self._terminal.ask("Number: "))
         except AskCancelledError:
@@ -179,7 +179,7 @@ class Rescue:
         return ""
 
     def _edit(self) -> None:
-        """Key by key, until nothing is wrong or the person has enough. Raises: ConfigError where it is not TOML."""
+        """Key by key, until nothing is wrong or the person has enough. Raises: ConfigError if it is not TOML."""
         candidate = Candidate(self._text())
         while True:
             say_lines(self._terminal, "\n".join(f"- {problem}" for problem in candidate.problems()))

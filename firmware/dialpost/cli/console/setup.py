@@ -44,7 +44,7 @@ class SetUpCommands:
         self._terminal.say(f"Saved as {path.name}. You can remove the stick.")
 
     def _page(self) -> str:
-        """Made again, so that it tells what holds now. Raises: ControlError where no station runs."""
+        """Made again, so that it tells what holds now. Raises: ControlError if no station runs."""
         users = [account.name for account in self._session.ask(LIST)]
         return leave_summary(self._terminal, site_of(self._args, self._terminal), load_config(self._args), users)
 

@@ -27,7 +27,7 @@ class Tty(Protocol):
     """The subset of edge/console/tty needed here."""
 
     def read(self, timeout_s: float) -> bytes:
-        """What was typed; b"" where nothing was. Raises: TerminalGoneError."""
+        """What was typed; b"" if nothing was. Raises: TerminalGoneError."""
 
     def write(self, data: bytes, timeout_s: float) -> None:
         """Send all. Raises: TerminalGoneError, IdleTooLongError."""

@@ -61,7 +61,7 @@ class Site:
 def set_up(terminal: Terminal, site: Site) -> bool:
     """Run the wizard; whether a configuration was put in force.
 
-    Raises: ControlError where no daemon answers, TerminalGoneError, IdleTooLongError.
+    Raises: ControlError if no daemon answers, TerminalGoneError, IdleTooLongError.
     """
     with ControlConnection(site.socket, 120.0) as talk:
         mode = talk.ask(api.OPEN, who=_WHO).mode
@@ -97,7 +97,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
 
 
 def say(terminal: Terminal, text: str) -> None:
-    """Paragraphs, filled to the width of a terminal; lines that begin with a blank stay as they are."""
+    """Paragraphs, filled to the width of a terminal; lines that begin with a space stay as they are."""
     for index, paragraph in enumerate(text.rstrip("\n").split("\n\n")):
         if index:
             terminal.say()
@@ -161,7 +161,7 @@ def _account_names(talk: ControlConnection) -> tuple[str, ...]:
 
 
 def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
-    """What the station runs with; None where it does not, and why has been reported."""
+    """What the station runs with; None if it does not, and why has been reported."""
     for sentence in result.warnings:
         say_lines(terminal, f"Note: {sentence}")
     terminal.say()

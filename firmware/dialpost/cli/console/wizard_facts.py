@@ -23,7 +23,7 @@ _NONE_OF_ITS_OWN = {"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Universal", "Zulu"}
 
 
 def look_around(config_path: Path, accounts: tuple[str, ...]) -> Facts:
-    """Everything but the ports. Raises: ConfigError, NotFoundError where the board folder is damaged or missing."""
+    """Everything but the ports. Raises: ConfigError, NotFoundError if the board folder is damaged or missing."""
     files = BoardFiles()
     return Facts(
         profiles=tuple(files.profiles()),
@@ -36,7 +36,7 @@ def look_around(config_path: Path, accounts: tuple[str, ...]) -> Facts:
 
 
 def system_timezone() -> str:
-    """The machine's time zone by name; "" where it is UTC, which a new board has for want of better."""
+    """The machine's time zone by name; "" if it is UTC, which a new board has for want of better."""
     zone = os.environ.get("TZ", "").removeprefix(":")
     if not zone and _LOCALTIME.is_symlink():
         zone = str(_LOCALTIME.readlink()).partition("zoneinfo/")[2]

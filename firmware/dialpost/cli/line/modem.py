@@ -285,7 +285,7 @@ def _config_if_any(args: argparse.Namespace) -> Config | None:
 
 
 def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConfig:
-    """What is configured, with what the command line says instead. Raises: ConfigError where no port is named."""
+    """What is configured, with what the command line says instead. Raises: ConfigError if no port is named."""
     modem = config.modem if config is not None else ModemConfig()
     changes = {"port": args.port, "profile": args.profile, "speed_bps": args.speed}
     given = {name: value for name, value in changes.items() if value}

@@ -78,7 +78,7 @@ def tell_it_was_good() -> None:
 
 
 def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateRecord | None:
-    """Put on record what this start says of the last update; the record, None where there was none."""
+    """Put on record what this start says of the last update; the record, None if there was none."""
     record = updates.read()
     if record is None:
         return None

@@ -1,7 +1,7 @@
 """RAUC's custom bootloader backend: which slot is next, which are good. Run by RAUC as root, never by an operator.
 
 Source: RAUC reference, "Custom Bootloader Backend": get-primary, set-primary SLOT, get-state SLOT, set-state SLOT
-good|bad, get-current; answers on stdout, exit status 0 where it was done. The slots' bootnames are a and b.
+good|bad, get-current; answers on stdout, exit status 0 if it was done. The slots' bootnames are a and b.
 """
 
 from __future__ import annotations

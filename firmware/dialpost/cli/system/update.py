@@ -139,7 +139,7 @@ def _restart() -> bool:
 def judge(
     file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE, trial: BootTrial | None = None
 ) -> tuple[Release, Release]:
-    """What the bundle carries and what runs. Raises: UpdateError where it may not be installed."""
+    """What the bundle carries and what runs. Raises: UpdateError if it may not be installed."""
     if (trial or BootTrial()).is_on():  # the other slot is the only proven one
         raise UpdateError(
             "The running release is still on trial. Wait until `update` says that the update is complete."

@@ -16,7 +16,7 @@ _INTRODUCTION = f"""\
 # The control API
 
 Generated from the declarations in `firmware/dialpost/core/control/`, which are what runs; don't
-edit it. `.venv/bin/python -m dialpost.core.control.page > docs/control-api.md` renews it.
+edit it. `.venv/bin/python -m dialpost.core.control.page > docs/control-api.md` regenerates it.
 
 Every face of the station (the command line, the console, later a web page) asks the daemon through
 this API, and so may a script of yours. It is version {VERSION}; `status` says which one a daemon

@@ -26,9 +26,9 @@ def page() -> str:
     codes = [f"| {code} | {_cells(reason)} |" for code, reason in PPP_REASONS.items()]
     return (
         "# Why a line did not come up, or dropped\n\n"
-        "Generated from `firmware/dialpost/core/line/reasons.py` and `core/line/ppp/log.py`; don't edit it.\n"
-        "`.venv/bin/python -m dialpost.core.line.reasons_page > docs/line-reasons.md` renews it.\n\n"
-        "The last column says when the station dials again by itself: `soon` = as call.redial_attempts and\n"
+        "Generated from `firmware/dialpost/core/line/reasons.py` and `core/line/ppp/log.py`. Don't edit it;\n"
+        "regenerate it with `.venv/bin/python -m dialpost.core.line.reasons_page > docs/line-reasons.md`.\n\n"
+        "The last column says when the station redials automatically: `soon` = as call.redial_attempts and\n"
         "the country's rules allow; `not before a change` = automatic calls stop until a commit changes\n"
         "[modem], [ppp] or [link], or an operator asks for a call (`dialpost call now`, the button).\n\n"
         "## Results of dialling\n\n" + _table("result", dialled) + "\n"

@@ -1,4 +1,4 @@
-"""What an account and an alias may be: addresses of ours that are free, targets that exist, quotas, full names."""
+"""What makes a valid account or alias: addresses of ours that are free, targets that exist, quotas, full names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from dialpost.core.mail.accounts import Directory, folded
 from dialpost.core.printable import printable
 
 LEAST_QUOTA_BYTES = 10_000
-"""Less does not hold a single letter: somebody typed 500 and meant 500M. No card holds more."""
+"""Less would not hold a single letter: somebody typed 500 and meant 500M. The maximum is more than any card
+holds."""
 _LONGEST_NAME = 200
 
 
@@ -24,7 +25,7 @@ class AddressRules:
     directory: Directory
 
     def own_address(self, name: str) -> str:
-        """The address every account has by its name."""
+        """The address that every account has by its name."""
         return f"{name}@{self.domains[0]}"
 
     def own(self, address: str) -> str:
@@ -46,7 +47,7 @@ class AddressRules:
         return folded(str(mailbox))
 
     def further(self, name: str, addresses: Iterable[str]) -> tuple[str, ...]:
-        """Each once, and without the one that every account has by its name."""
+        """Each once, without the one that every account has by its name."""
         return tuple(dict.fromkeys(address for address in addresses if address != self.own_address(name)))
 
     def address(self, address: str, name: str) -> str:
@@ -56,7 +57,7 @@ class AddressRules:
         return normal
 
     def must_be_free(self, address: str, name: str | None) -> None:
-        """Refuse an address that is somebody else's than the account's. Raises: AccountError."""
+        """Refuse an address that belongs to somebody other than the account. Raises: AccountError."""
         taken = self.directory.taken_by(address)
         if taken is not None and taken != f"account {name}":
             raise AccountError(f"{address} already belongs to {taken}.")
@@ -71,7 +72,7 @@ class AddressRules:
             mailbox = parse_mailbox(target)
         except AddressError as error:
             raise AccountError(str(error)) from None
-        # A part before the @ that is ours is kept folded, so that equal targets are equal texts.
+        # A local part of ours is kept case-folded, so that equal targets are equal texts.
         return folded(str(mailbox)) if mailbox.domain in self.domains else str(mailbox)
 
     def targets(self, address: str, targets: Iterable[str]) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ def checked_quota(value: int | None) -> int | None:
 
 
 def checked_full_name(text: str) -> str:
-    """In one line, without blanks around it. Raises: AccountError."""
+    """On one line, without spaces around it. Raises: AccountError."""
     name = text.strip()
     if len(name) > _LONGEST_NAME or printable(name) != name:
         raise AccountError(f"A full name has at most {_LONGEST_NAME} characters, none of them a control character.")

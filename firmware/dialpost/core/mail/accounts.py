@@ -1,7 +1,7 @@
-"""Who has a mailbox here, and whose an address is.
+"""Who has a mailbox here, and who owns an address.
 
-`Directory` is one immutable picture of accounts and aliases; a change makes a new one. Names and local parts of
-our own domains are compared without regard to case (RFC 5321 §2.4 leaves that to us).
+`Directory` is an immutable snapshot of accounts and aliases; a change makes a new one. Names and local parts of our
+own domains are compared without regard to case (RFC 5321 §2.4 leaves that to us).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from dialpost.core.errors import AccountError, AddressError
 
 POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
 _TO_POSTMASTER = frozenset({POSTMASTER, "abuse", "mailer-daemon"})
-"""Names that always work without being set up: complaints (RFC 2142 §4), and replies to our own bounces."""
+"""Names that always work without being set up: for complaints (RFC 2142 §4), and for replies to our own bounces."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One mailbox. `addresses` are those beside NAME@main domain; `quota_bytes` None = the default, 0 = none.
+    """One mailbox. `addresses` are those besides NAME@main domain; `quota_bytes` None = the default, 0 = none.
 
-    A disabled account keeps getting mail; nobody can log in to it.
+    A disabled account still gets mail; nobody can log in to it.
     """
 
     name: str
@@ -48,7 +48,8 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """The address is ours: `accounts` get it here, `forwards` are addresses in the world it goes on to."""
+    """The address is ours: `accounts` get the mail here, `forwards` are the addresses in the world to which it is
+    forwarded."""
 
     accounts: tuple[str, ...]
     forwards: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ class Local:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The domain is ours, but nobody here has the name."""
+    """The domain is ours, but nobody here has that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ Resolution = Local | Unknown | NotLocal
 
 
 def folded(text: str) -> str:
-    """For comparing: case does not count, nor how an accented letter is put together (RFC 6532 §3.1)."""
+    """For comparing: ignores case, and how accented letters are composed (RFC 6532 §3.1)."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFC", text).lower()
 
 
@@ -88,7 +89,7 @@ class Directory:
     """All accounts and aliases with the domains they live in.
 
     `domains` are normalised, the first is the main one. `postmaster` is the account of the configuration, "" for
-    the first account. `catch_all` maps a domain to an account's name. `hostname`, the station's own name, is no
+    the first account. `catch_all` maps a domain to an account's name. `hostname`, the station's own name, is not a
     mail domain, but its postmaster is ours.
 
     An account's name is its address in every domain but `separate_domains`, unless that very address is an alias,
@@ -133,8 +134,8 @@ class Directory:
 
     @property
     def postmaster_account(self) -> str:
-        """Who gets what is sent to postmaster: the configured account, one of that name, the first that somebody
-        can log in to, or a mailbox of that name.
+        """Who gets mail to postmaster: the configured account, one of that name, the first that somebody can log in
+        to, or a mailbox of that name.
         """
         if self.postmaster in self.accounts:
             return self.postmaster
@@ -144,7 +145,7 @@ class Directory:
         return next(usable, next(iter(self.accounts), POSTMASTER))
 
     def resolve(self, address: str) -> Resolution:
-        """Whose mail for `address` is. A bare "postmaster" is ours too (RFC 5321 §4.1.1.3)."""
+        """Who gets mail for `address`. A bare "postmaster" is ours, too (RFC 5321 §4.1.1.3)."""
         mailbox = self._parsed(address)
         if mailbox is None:
             return Unknown()
@@ -192,7 +193,7 @@ class Directory:
         return [*uses, "station.postmaster"] if self.postmaster == name else uses
 
     def dead_targets(self) -> set[tuple[str, str]]:
-        """Every alias with a target that is nobody's any more: (alias, target)."""
+        """Every alias with a target that no longer exists: (alias, target)."""
         return {
             (alias.address, target)
             for alias in self.aliases.values()
@@ -201,7 +202,7 @@ class Directory:
         }
 
     def _parsed(self, address: str) -> Mailbox | None:
-        """The address taken apart; what is written in a short or other way for the main domain, in full."""
+        """The parsed address; short and alternative forms for the main domain are completed."""
         if address.lower() == POSTMASTER:
             return Mailbox(POSTMASTER, self.domains[0])
         try:
@@ -213,11 +214,11 @@ class Directory:
         return mailbox
 
     def _expand(self, mailbox: Mailbox, seen: set[str]) -> tuple[list[str], list[str]]:
-        """Accounts and outside addresses behind one of our addresses; ([], []) if it is nobody's."""
+        """Accounts and outside addresses behind one of our addresses; ([], []) if nobody has it."""
         found = self._lookup(mailbox)
         if isinstance(found, str):
             return [found], []
-        if found is None or found.address in seen:  # a ring of aliases: each is followed once
+        if found is None or found.address in seen:  # a loop of aliases: each is followed once
             return [], []
         seen.add(found.address)
         accounts: list[str] = []
@@ -248,7 +249,7 @@ class Directory:
         return name if holds and address not in self.aliases else None
 
     def _lookup(self, mailbox: Mailbox) -> str | Alias | None:
-        """Exact, then without the +suffix, then postmaster and its kind, then the catch-all."""
+        """An exact match, then without the +suffix, then postmaster and similar names, then the catch-all."""
         for local in self._forms(mailbox.local):
             address = f"{local}@{mailbox.domain}"
             if (name := self._own_or_by_name(address)) is not None:

@@ -1,8 +1,9 @@
-"""Who a message says it is from, held against who hands it in (RFC 5322 §3.6.2, RFC 6409 §6.1, §8.2).
+"""Who a message says it is from, compared with who submits it (RFC 5322 §3.6.2, RFC 6409 §6.1, §8.2).
 
-A user who logged in writes as themselves: the envelope's sender is checked at MAIL, what people read here.
-A stranger at port 25 may bear one of our own addresses: so does mail that a list or a forward sends back, which is
-why such mail is marked, not refused, unless the configuration says so. Pure; no header makes it fail.
+Users who logged in must write under their own addresses: MAIL checks the envelope sender, this module the fields
+that people read. A stranger at port 25 may use one of our own addresses: mail that a list or a forward sends back
+does so, too, which is why such mail is only marked, unless the configuration says to refuse it. Pure; no header
+makes it fail.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from dialpost.core.errors import AddressError
 from dialpost.core.mail.reply import Reply
 
 _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.){0,128}"|(?<![^\s<>,;:()"\[\]])[^\s<>,;:()"\[\]]+)@[^\s<>,;:()"]+')
-"""A word is tried once, from where it begins, and a quoted name is short (RFC 5321 §4.5.3.1.1: 64 octets): else the
-time would grow with the square of a long field, while all other sessions wait.
+"""A word is tried once, from its beginning, and a quoted name is short (RFC 5321 §4.5.3.1.1: 64 octets). Otherwise
+the time would grow with the square of a field's length, while all other sessions wait.
 """
 _BARE = re.compile(
     rb"""(?P<before>\s{0,20}(?:(?:"[^"\\\x00-\x1f]{0,200}"\s{0,20}|[^<>,@;:()"\\\x00-\x1f]{0,200})<)?)"""
@@ -35,11 +36,11 @@ _SHOWN = 100
 
 
 def addresses_in(values: Sequence[bytes], most_bytes: int) -> tuple[str, ...]:
-    """Every address of some fields that hold addresses; "?" for a field in which none can be read, so that it is
-    nobody's. A value of `most_bytes` was cut off.
+    """Every address in some address fields; "?" for a field in which none can be read, so that it belongs to
+    nobody. A value of `most_bytes` was truncated.
 
-    Everything that looks like an address counts, also where a name should stand: a mail program may show that.
-    Not email.utils.getaddresses: what it makes of such a field differs between Python's releases.
+    Everything that looks like an address counts, even where a name should be, because a mail program may display
+    it. Not email.utils.getaddresses: its result for such a field differs between Python releases.
     """
     found: list[str] = []
     for value in values:
@@ -49,7 +50,8 @@ def addresses_in(values: Sequence[bytes], most_bytes: int) -> tuple[str, ...]:
 
 
 def repaired(value: bytes, domains: Sequence[str]) -> bytes:
-    """The value of a From, Sender or Reply-To field without folds, in a form that every reader takes the same way.
+    """The value of a From, Sender or Reply-To field without folds, in a form that every reader interprets in the
+    same way.
 
     A name without a domain gets the first of `domains`, as Postfix completes it for its own users. Words with an @
     in front of an address in brackets are quoted, as the mail program should have done (RFC 5322 §3.2.5), unless
@@ -89,8 +91,8 @@ def _bare(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """Whom a message names: the addresses of all its From, Sender, Resent-From and Resent-Sender fields, "?" for a
-    field in which none can be read.
+    """Who a message says it is from: the addresses of all its From, Sender, Resent-From and Resent-Sender fields,
+    "?" for a field in which none can be read.
     """
 
     authors: tuple[str, ...] = ()
@@ -99,7 +101,8 @@ class Named:
     resent_senders: tuple[str, ...] = ()
 
     def answer_for(self, mode: FromCheck) -> tuple[tuple[str, tuple[str, ...]], ...]:
-        """The fields, by name, that must be the user's own. Who resends is named as who sends (RFC 5322 §3.6.6)."""
+        """The fields, by name, that must be the user's own. Resending follows the same rules as sending (RFC 5322
+        §3.6.6)."""
         if mode is FromCheck.ALLOW:
             return ()
         senders = ("Sender", self.senders), ("Resent-Sender", self.resent_senders)
@@ -121,19 +124,20 @@ def user_refusal(mode: FromCheck, named: Named, is_own: Callable[[str], bool], o
 
 
 def sender_field(mode: FromCheck, named: Named, is_own: Callable[[str], bool], own: str) -> bytes:
-    """The Sender field that a user's message lacks: who really sent what another is named as author of."""
+    """The Sender field that a user's message lacks: it names who really sent a message with somebody else as its
+    author."""
     if mode is not FromCheck.SENDER or named.senders or all(map(is_own, named.authors)):
         return b""
     return f"Sender: {own}\n".encode()
 
 
 def claims_to_be_ours(addresses: Sequence[str], domains: Sequence[str]) -> bool:
-    """Whether one of these is in a domain of ours."""
+    """Whether one of these is in one of our domains."""
     return any(_domain(address) in domains for address in addresses)
 
 
 def unverified_mark(peer_address: str) -> bytes:
-    """The field that tells readers and filters that nobody logged in for such a message."""
+    """The field that warns readers and filters that nobody logged in to send such a message."""
     literal = f"IPv6:{peer_address}" if ":" in peer_address else peer_address
     return f"X-Dialpost-Unverified: an address of this station, without a login, from [{literal}]\n".encode()
 

@@ -1,4 +1,4 @@
-"""What a TLS certificate says of itself, as a value: for whom it is, and from when to when it holds."""
+"""The facts in a TLS certificate: its names, and from when to when it is valid."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dialpost.core.config.lan import LanMethod
 from dialpost.core.config.model import Config
 
 SOON_DAYS = 30
-"""How many days before it expires a certificate is renewed, or the owner is asked to renew it."""
+"""How many days before it expires a certificate is renewed, or its owner is asked to renew it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CertificateFacts:
-    """`names` are the DNS names and IP addresses it is for, in lower case. Times are Unix seconds.
+    """`names` are the DNS names and IP addresses it covers, in lower case. Times are Unix seconds.
 
     `fingerprint` is the SHA-256 of its DER form in hex, as `tls_fingerprint` in the configuration wants it.
     """
@@ -27,20 +27,20 @@ class CertificateFacts:
     fingerprint: str
 
     def covers(self, host: str) -> bool:
-        """Whether a client that connects to `host` finds that name (RFC 9525 §6.3: `*` is one whole label)."""
+        """Whether it is valid for a client that connects to `host` (RFC 9525 §6.3: `*` is one whole label)."""
         name = plain_name(host)
         return name in self.names or "*." + name.partition(".")[2] in self.names
 
     def lacking(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Those of the names and addresses that it is not for."""
+        """The names and addresses among these that it does not cover."""
         return tuple(name for name in names if not self.covers(name))
 
 
 def certificate_names(config: Config) -> tuple[str, ...]:
-    """Every name and address given to mail programs to connect to; the host name first.
+    """Every name and address that mail programs connect to; the host name first.
 
-    An address that DHCP gives is none of them: it changes, and each new certificate is a question in every mail
-    program. Such stations are reached by name, or at the fallback address.
+    An address assigned by DHCP is not among them: it changes, and after each new certificate every mail program
+    asks whether to trust it. Such stations are reached by name, or at the fallback address.
     """
     smtp, lan = config.smtp, config.lan
     listens = (*smtp.listen, *smtp.submission_listen, *smtp.submissions_listen)
@@ -52,7 +52,7 @@ def certificate_names(config: Config) -> tuple[str, ...]:
 
 
 def plain_name(host: str) -> str:
-    """A host name or address in the one form in which two of them are compared."""
+    """A host name or address in the form used for comparing."""
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
@@ -60,7 +60,7 @@ def plain_name(host: str) -> str:
 
 
 def is_address(name: str) -> bool:
-    """Whether it is an IP address and no name (RFC 5280 §4.2.1.6 has a kind of entry for each)."""
+    """Whether it is an IP address, not a name (RFC 5280 §4.2.1.6 has a kind of entry for each)."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

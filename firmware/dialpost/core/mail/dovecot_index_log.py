@@ -1,4 +1,4 @@
-"""Dovecot's transaction log of a mailbox (`dovecot.index.log`): is it whole, or did a power cut tear its end?
+"""Dovecot's transaction log of a mailbox (`dovecot.index.log`): is it complete, or did a power cut tear its end?
 
 A header, then records one after the other up to the end of the file; each begins with its own length. Dovecot does
 not wait for the card when it writes there, so a power cut may leave zeros, or a part of a record, at the end. It
@@ -16,7 +16,7 @@ _MARK = 0x80808080
 
 
 def is_whole(data: bytes) -> bool:
-    """Whether its records end where the file does."""
+    """Whether its last record ends where the file does."""
     if len(data) < _HEADER_BYTES:
         return False
     place = int.from_bytes(data[2:4], "little")
@@ -31,7 +31,8 @@ def is_whole(data: bytes) -> bool:
 
 
 def _length(field: bytes) -> int:
-    """Of a record, in bytes: four times seven bits, the highest first, in words of 4 bytes; 0 where it is none."""
+    """A record's length in bytes: four times seven bits, the highest first, in words of 4 bytes; 0 if it is not a
+    record."""
     value = int.from_bytes(field, "big")
     if len(field) < 4 or value & _MARK != _MARK:
         return 0

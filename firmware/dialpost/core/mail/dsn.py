@@ -3,7 +3,7 @@
 A report has three parts (RFC 6522): plain words with the technical details below them, the fields for programs, and
 the message (or its header). International addresses make it an RFC 6533 report. Pure: everything from outside
 (dates, ids, the original) is passed in. Foreign text (replies, ENVID, ORCPT, subjects) never breaks out of its
-field. The result has LF line ends.
+field. The result has LF line endings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class ReportFrame:
 
     `to` is the reader's address; `about_notice` means that this is the postmaster, as the message has no sender.
     `date`, `arrival` and `retry_until` are RFC 5322 dates. `unique` makes ids and boundaries (letters, digits,
-    dots). `original` is the message, or where not `is_whole` its header, with LF line ends; b"" where it can't be
+    dots). `original` is the message, or (if not `is_whole`) its header, with LF line endings; b"" if it can't be
     read. `held_because` says, for a message that is delayed on purpose, why and until when, in sentences.
     """
 
@@ -93,7 +93,7 @@ _INTRO_OF_HELD = "Your message has not been sent yet."
 def build_report(
     report: Report, message: MessageRecord, recipients: Sequence[ReportedRecipient], frame: ReportFrame
 ) -> bytes:
-    """The whole notice as bytes; 8-bit only where the original, or an address, is.
+    """The whole notice as bytes; 8-bit only if the original or an address is.
 
     An original that could not be made 7-bit for a host on the way is not attached, only its header.
     """
@@ -153,7 +153,7 @@ def _subject(report: Report, message: MessageRecord, frame: ReportFrame) -> str:
 
 
 def _boundary(unique: str, parts: Sequence[bytes]) -> bytes:
-    """One that occurs in no part, whatever the original holds."""
+    """A boundary that occurs in no part, whatever the original contains."""
     number = 0
     while any(f"=_{unique}.{number}".encode() in part for part in parts):
         number += 1
@@ -288,7 +288,7 @@ def _recipient_fields(report: Report, part: ReportedRecipient, frame: ReportFram
 
 
 def _status(report: Report, reply: Reply | None) -> str:
-    """RFC 3464 §2.3.4. What was tried for days and given up keeps its actual problem's status (RFC 3463 §3.5)."""
+    """RFC 3464 §2.3.4. A recipient given up after days keeps the status of the actual problem (RFC 3463 §3.5)."""
     if report in {Report.RELAYED, Report.DELIVERED}:
         return "2.0.0" if reply is None or not reply.is_positive else reply.status()
     return "4.4.7" if reply is None else reply.status()
@@ -299,7 +299,7 @@ def _typed(address: str) -> str:
 
 
 def _field(name: str, value: str, *, keep_utf8: bool = False) -> str:
-    """One field, folded; its value is kept in its line and, save addresses, in ASCII."""
+    """One field, folded; its value can't break out of its line and, except for addresses, is ASCII."""
     text = _one_line(value)
     if not keep_utf8 and not name.endswith("-Recipient"):
         text = text.encode("ascii", "backslashreplace").decode()
@@ -308,7 +308,7 @@ def _field(name: str, value: str, *, keep_utf8: bool = False) -> str:
 
 
 def _decoded(xtext: str) -> str:
-    """RFC 3461 §4: `+` and two hexadecimal digits stand for a character; one that can't be shown stays as it is."""
+    """RFC 3461 §4: `+` and two hexadecimal digits encode a character; one that can't be shown is left encoded."""
 
     def one(match: re.Match[str]) -> str:
         character = chr(int(match.group(1), 16))
@@ -332,5 +332,5 @@ def _original_part(frame: ReportFrame, *, is_global: bool) -> bytes:
 
 
 def _one_line(text: str) -> str:
-    """Without control characters and halves of characters: nothing in it can begin a new line."""
+    """Without control characters and surrogate halves: nothing in it can begin a new line."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]", " ", text)

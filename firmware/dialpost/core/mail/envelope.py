@@ -1,7 +1,7 @@
-"""The envelope of a message: who sent it, who shall get it, and what was asked of the relay.
+"""The envelope of a message: who sent it, who is to get it, and what the relay was asked to do.
 
-Addresses are text. The null sender is "" (never "<>"). A domain is held in lower case and, unless the
-message is SMTPUTF8, as A-labels; a local part is kept as it came (RFC 5321 §2.3.11).
+Addresses are text. The null sender is "" (never "<>"). A domain is stored in lower case and, unless the message is
+SMTPUTF8, as A-labels; a local part is stored unchanged (RFC 5321 §2.3.11).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from enum import Enum
 from typing import NewType
 
 QueueId = NewType("QueueId", str)
-"""Names one accepted message for ever: letters and digits, safe in a file name, never used again."""
+"""Identifies one accepted message permanently: letters and digits, safe in a file name, never reused."""
 
 
 class BodyType(Enum):
-    """What the content may hold (RFC 6152, RFC 3030)."""
+    """What the content may contain (RFC 6152, RFC 3030)."""
 
     SEVEN_BIT = "7BIT"
     EIGHT_BIT = "8BITMIME"
@@ -32,7 +32,7 @@ class Notify(Enum):
 
 
 class Return(Enum):
-    """How much of the message a failure notice shall carry (RFC 3461 §4.3)."""
+    """How much of the message a failure notice is to contain (RFC 3461 §4.3)."""
 
     FULL = "FULL"
     HEADERS = "HDRS"
@@ -42,8 +42,8 @@ class Return(Enum):
 class Recipient:
     """One recipient as the sender named it.
 
-    `notify` is None where NOTIFY was not given. `orcpt` is the ORCPT value byte for byte, still
-    xtext-encoded ("rfc822;Bob+40x"), or None.
+    `notify` is None if NOTIFY was not given. `orcpt` is the ORCPT value byte for byte, still xtext-encoded
+    ("rfc822;Bob+40x"), or None.
     """
 
     address: str
@@ -56,7 +56,7 @@ class Envelope:
     """Everything about a message that is not its content.
 
     `envid` is the ENVID value byte for byte, still xtext-encoded. `auth` is the MAIL AUTH= value. `declared_bytes`
-    is SIZE= (RFC 1870), 0 where it was not given.
+    is SIZE= (RFC 1870), 0 if it was not given.
     """
 
     sender: str

@@ -1,8 +1,8 @@
 """The meaning of the provider's replies to ETRN, and what to do about each (RFC 1985).
 
-250 promises nothing, 251 says that nothing waits, 252 and 253 that something does. 4xx: the server supports ETRN,
-but not now or not for us; it is asked again on the next connect. 5xx: it does not support ETRN (in this form), and
-no further name is tried on it in this call. Every reply is kept in the server's own words.
+250 promises nothing, 251 says that no mail is waiting, 252 and 253 that some is. 4xx: the server supports ETRN, but
+not now or not for us; it is asked again on the next connect. 5xx: it does not support ETRN (in this form), and no
+further name is tried there in this call. Every reply is kept in the server's own words.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class EtrnOutcome(Enum):
     LOGIN_NEEDED = "login-needed"  # 530, 534, 535, 538
     BAD_NAME = "bad-name"  # 501, 553
     NOT_DONE = "not-done"  # 500, 502, 504 and other 5xx, or ETRN missing from the EHLO answer
-    UNREACHABLE = "unreachable"  # no connection, or it broke before the answer
+    UNREACHABLE = "unreachable"  # no connection, or it was lost before the answer
     NEEDS_OPERATOR = "needs-a-person"  # TLS, certificate or ways to log in not as configured
-    LOGIN_REFUSED = "login-refused"  # and not tried again before something changed
+    LOGIN_REFUSED = "login-refused"  # and not tried again until something changes
 
 
 _FAULTS = frozenset(EtrnOutcome) - {EtrnOutcome.STARTED, EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
@@ -99,9 +99,9 @@ _COUNT = re.compile(r"\b(\d{1,9})\b")
 
 @dataclass(frozen=True, slots=True)
 class EtrnAnswer:
-    """The answer for one name. `code` is None where the server gave none; `text` is in its words.
+    """The answer for one name. `code` is None if the server gave none; `text` is in its words.
 
-    `waiting` is the number of messages a 253 names, 0 for a 251, else None.
+    `waiting` is the number of messages in a 253, 0 for a 251, otherwise None.
     """
 
     name: str
@@ -112,12 +112,12 @@ class EtrnAnswer:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the operator should know: mail may be waiting at the provider that was not asked for."""
+        """Whether the operator should know: mail that was not asked for may be waiting at the provider."""
         return self.outcome in _FAULTS
 
     @property
     def advice(self) -> str:
-        """What to do next, in words; "" where all is well."""
+        """What to do next, in words; "" if all is well."""
         return _ADVICE[self.outcome].format(name=self.name)
 
     @property
@@ -127,7 +127,7 @@ class EtrnAnswer:
 
     @property
     def tells_what_waits(self) -> bool:
-        """Whether this server's answers tell a full queue from an empty one (251, 252, 253)."""
+        """Whether this server's answers distinguish a full queue from an empty one (251, 252, 253)."""
         return self.outcome in {EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
 
     def words(self) -> str:
@@ -147,7 +147,7 @@ class EtrnAnswer:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> EtrnAnswer:
-        """Back from `to_json`. Raises: KeyError, ValueError."""
+        """Restored from `to_json`. Raises: KeyError, ValueError."""
         code, waiting = value.get("code"), value.get("waiting")
         return cls(
             str(value["domain"]),
@@ -159,7 +159,7 @@ class EtrnAnswer:
 
 
 def classify(name: str, reply: Reply) -> EtrnAnswer:
-    """What the reply to `ETRN name` means. Unknown codes go by their first digit (RFC 5321 §4.2.1)."""
+    """What the reply to `ETRN name` means. Unknown codes are judged by their first digit (RFC 5321 §4.2.1)."""
     outcome = _BY_CODE.get(reply.code)
     if outcome is None:
         if reply.is_positive:
@@ -182,8 +182,8 @@ def _waiting(reply: Reply) -> int | None:
 def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[EtrnAnswer, ...]:
     """The answers of one dialogue, in the order of `names`.
 
-    A name not asked because an earlier one got a 5xx is left out: there is nothing to say of it. One left
-    without an answer because the dialogue broke off is reported as such.
+    A name not asked because an earlier one got a 5xx is left out: there is nothing to say about it. One left
+    without an answer because the dialogue was interrupted is reported as such.
     """
     replies = dict(dialogue.answers)
     answers = [classify(name, replies[name]) for name in names if name in replies]

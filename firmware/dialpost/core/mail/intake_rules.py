@@ -1,7 +1,7 @@
-"""Who may send what to whom: the decisions of the intake that need no state.
+"""Who may send what to whom: the intake's stateless decisions.
 
-The order keeps the station from being an open relay: a login first, then the line and the provider's side, which
-may never relay, then the networks named in the configuration; everybody else is outside.
+The order keeps the station from being an open relay: a login comes first, then the line and the provider's side,
+which may never relay, then the networks named in the configuration; everybody else is outside.
 """
 
 from __future__ import annotations
@@ -18,31 +18,32 @@ from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
 
 MAX_OWN_PASSES = 5
-"""The number of times a message may have passed this host before: a list or a forward returns it once or twice."""
+"""The number of times a message may have passed through this host before: a list or a forward returns it once or
+twice."""
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[IpNetwork, ...]:
-    """The networks of the configuration; host bits are forgiven ("192.168.1.1/24")."""
+    """The networks of the configuration; host bits are tolerated ("192.168.1.1/24")."""
     return tuple(ip_network(text, strict=False) for text in texts)
 
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """From which side a peer comes, before any login: LAN or OUTSIDE.
+    """Which side a peer is on, before any login: LAN or OUTSIDE.
 
-    The interface a connection came in on decides first: over the line anybody may call themselves by an address of
-    the LAN (the peer's own is negotiated by IPCP, RFC 1332 §3.3). Within the LAN the address decides.
+    The interface on which a connection arrived decides first: over the line anybody may claim an address of the LAN
+    (the peer's own is negotiated by IPCP, RFC 1332 §3.3). Within the LAN the address decides.
     """
 
     networks: tuple[IpNetwork, ...]
     provider_networks: tuple[IpNetwork, ...]
     lan_interface: str = ""
     has_line: bool = False
-    """Whether the station dials: then no address is trusted where the system does not tell the interface."""
+    """Whether the station dials: then no address is trusted if the system does not report the interface."""
     beside_us: IpNetwork | None = None
-    """The LAN itself, as far as the configuration tells it."""
+    """The LAN itself, as far as the configuration defines it."""
     router: str = ""
-    """The LAN's router. It may put its own address in the place of those it lets in."""
+    """The LAN's router. It may replace the addresses of those it lets in with its own."""
 
     @classmethod
     def from_config(cls, config: Config) -> Sides:
@@ -59,7 +60,7 @@ class Sides:
         )
 
     def of(self, address: str, interface: str) -> Origin:
-        """LAN or OUTSIDE. What can't be read is OUTSIDE."""
+        """LAN or OUTSIDE. An unreadable address is OUTSIDE."""
         parsed = _parsed(address)
         if parsed is None:
             return Origin.OUTSIDE
@@ -68,8 +69,8 @@ class Sides:
         return Origin.LAN if any(parsed in network for network in self.networks) else Origin.OUTSIDE
 
     def is_provider(self, address: str, interface: str) -> bool:
-        """Whether that peer is taken for the provider's: with a modem those on its line and those named, behind a
-        router everybody who is not of the LAN, whether trusted there or not.
+        """Whether that peer counts as the provider's: with a modem, those on its line and those named; behind a
+        router, everybody outside the LAN, whether trusted there or not.
         """
         if self.of(address, interface) is not Origin.OUTSIDE:
             return False
@@ -94,7 +95,7 @@ class Sides:
         )
 
     def _is_ours(self, interface: str) -> bool:
-        """Whether addresses are what they say on that interface."""
+        """Whether addresses can be trusted on that interface."""
         if not interface:
             return not self.has_line
         if is_line(interface):
@@ -103,7 +104,7 @@ class Sides:
 
 
 def _parsed(address: str) -> IpAddress | None:
-    """Without its zone; None where it is none."""
+    """Without its zone; None if it is not an address."""
     try:
         return ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -111,14 +112,14 @@ def _parsed(address: str) -> IpAddress | None:
 
 
 def may_relay(origin: Origin) -> bool:
-    """Whether mail from there may go on to the world."""
+    """Whether mail from there may be relayed to the world."""
     return origin in {Origin.SUBMITTED, Origin.LAN}
 
 
 def loop_refusal(
     facts: HeaderFacts, max_received: int, recipients: Sequence[str], own_names: Sequence[str] = ()
 ) -> Reply | None:
-    """554 5.4.6 where the header shows that the message goes round (RFC 5321 §6.3)."""
+    """554 5.4.6 if the header shows that the message is looping (RFC 5321 §6.3)."""
     names = {name.lower() for name in (*recipients, *own_names)}
     returns = sum(1 for address in facts.delivered_to if address in names)
     if facts.received > max_received:
@@ -131,10 +132,11 @@ def loop_refusal(
 
 
 class RepeatWindow:
-    """Since when a stored message counts as a repeat (RFC 1047), though the clock may be set meanwhile.
+    """How far back a stored message can make another a repeat (RFC 1047), even though the clock may be set in the
+    meantime.
 
-    A board without a battery clock stores its first mail in 1970. The window is measured back from what the clock
-    would show had it never been set: it may get longer by a step forward, never shorter.
+    A board without a battery-backed clock stores its first mail in 1970. The window is measured back from the time
+    the clock would show had it never been set: a step forward may make it longer, never shorter.
     """
 
     def __init__(self, window_s: int) -> None:
@@ -142,7 +144,7 @@ class RepeatWindow:
         self._offset_s: float | None = None
 
     def since_s(self, wall_s: float, monotonic_s: float) -> int:
-        """Unix seconds, as the clock that stored them showed."""
+        """Unix seconds, by the clock at the time of storing."""
         offset_s = wall_s - monotonic_s
         if self._offset_s is None or offset_s < self._offset_s:
             self._offset_s = offset_s

@@ -1,7 +1,7 @@
-"""The answers of DNS as values, and what follows from them: the hosts to try, or why there are none.
+"""DNS answers as values, and what follows from them: the hosts to try, or why there are none.
 
-RFC 5321 §5.1 (MX order, the implicit MX, ourselves in the list), RFC 7505 (null MX). A host that certainly does not
-exist is a refusal; anything that may be the name server's own trouble only makes mail wait.
+RFC 5321 §5.1 (MX order, the implicit MX, ourselves in the list), RFC 7505 (null MX). A host that definitely does
+not exist is a refusal; anything that may be the name server's own problem only makes mail wait.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class MxRecord:
 
 @dataclass(frozen=True, slots=True)
 class NoSuchName:
-    """NXDOMAIN. `certain`: the answer came from a server that can know (see `edge/mail/resolver`)."""
+    """NXDOMAIN. `certain`: the answer came from a server in a position to know (see `edge/mail/resolver`)."""
 
     name: str
     certain: bool = True
@@ -42,7 +42,7 @@ class NoRecords:
 
 @dataclass(frozen=True, slots=True)
 class DnsTrouble:
-    """No answer, or one that says nothing about the name (SERVFAIL, REFUSED ...). `why` in plain words."""
+    """No answer, or one that says nothing about the name (SERVFAIL, REFUSED ...). `why` is in plain words."""
 
     name: str
     why: str
@@ -56,9 +56,9 @@ TxtAnswer = tuple[str, ...] | DnsProblem
 
 @dataclass(frozen=True, slots=True)
 class NoWay:
-    """Why mail can't even be offered to anybody. `counts_as_attempt` is for a temporary `reply`.
+    """Why there is no host to offer mail to. `counts_as_attempt` is for a temporary `reply`.
 
-    A permanent `reply` that is not `certain` is believed when it was seen in two tries.
+    A permanent `reply` that is not `certain` is believed once two attempts have got it.
     """
 
     reply: Reply
@@ -66,7 +66,7 @@ class NoWay:
     counts_as_attempt: bool = True
 
     def outcome(self, attempts: int, by: str) -> Deferred | Refused:
-        """What it means for a recipient tried `attempts` times before; `by` is this station's name."""
+        """The outcome for a recipient tried `attempts` times before; `by` is this station's name."""
         if not self.reply.is_permanent:
             return Deferred(self.reply, by, counts_as_attempt=self.counts_as_attempt)
         if self.certain or attempts > 0:
@@ -95,7 +95,7 @@ def mx_hosts(
         return NoWay(Reply(556, (f"{domain} says that it accepts no mail (null MX)",), "5.1.10"))
     records = [record for record in answer if record.host]
     own = [record.preference for record in records if record.host in own_names]
-    if own:  # those as good as we are or worse would only send it back to us
+    if own:  # hosts of our own preference or worse would only send it back to us
         records = [record for record in records if record.preference < min(own)]
     if not records:
         text = (
@@ -108,7 +108,7 @@ def mx_hosts(
 
 
 def no_addresses(domain: str, problems: Sequence[DnsProblem]) -> NoWay:
-    """None of a domain's mail hosts has an address: `problems` are what was learnt, one for each host.
+    """None of a domain's mail hosts has an address: `problems` are the findings, one for each host.
 
     RFC 5321 §5.1: unusable MX records "MUST be reported as an error"; 5.4.4 is RFC 3463's "unable to route".
     """
@@ -130,5 +130,5 @@ def no_such_domain(domain: str) -> Reply:
 
 
 def dns_trouble(name: str, why: str) -> Reply:
-    """Name service could not tell (RFC 3463 X.4.3)."""
+    """DNS could not say (RFC 3463 X.4.3)."""
     return Reply(451, (f"The name server could not be queried about {name}: {why}",), "4.4.3")

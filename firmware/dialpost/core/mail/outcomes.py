@@ -14,8 +14,8 @@ from dialpost.core.mail.reply import Reply
 class Delivered:
     """The next hop (or the mailbox) has taken responsibility. `reply` is its answer to the content.
 
-    `dsn_passed_on` tells whether the next hop offers DSN and so took over what NOTIFY asked
-    (RFC 3461 §5.2.2); where it is False and SUCCESS was asked, a "relayed" notice is ours to send.
+    `dsn_passed_on`: the next hop offers DSN and so took over what NOTIFY requested (RFC 3461 §5.2.2); if it is
+    False and SUCCESS was requested, it is up to us to send a "relayed" notice.
     """
 
     reply: Reply
@@ -25,11 +25,11 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Try again later. `answer_unknown`: the content was sent whole but no answer was seen (RFC 1047).
+    """Try again later. `answer_unknown`: the content was sent in full but no answer was seen (RFC 1047).
 
-    `counts_as_attempt` is False where the next hop was never reached because the line was down or DNS
-    did not answer: that uses up nothing of the retry allowance.
-    `content_lost`: the body is missing or damaged on the card. Retrying does not help; an operator is needed.
+    `counts_as_attempt` is False if the next hop was never reached because the line was down or DNS did not answer:
+    that uses up none of the attempts. `content_lost`: the body is missing or damaged on the card. Retrying does not
+    help; an operator is needed.
     """
 
     reply: Reply

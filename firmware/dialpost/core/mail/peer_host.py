@@ -1,4 +1,4 @@
-"""Whom an address stands for where peers are counted."""
+"""Which host an address counts as when peers are counted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ipaddress
 
 
 def host_of(address: str) -> str:
-    """What one host has to itself: an IPv4 address, or the /64 a network gives to each host (RFC 4291 §2.5.1).
+    """What one host has to itself: an IPv4 address, or an IPv6 /64 (RFC 4291 §2.5.1).
 
-    Text that is not an address stays as it is.
+    Text that is not an address is returned unchanged.
     """
     if ":" not in address:
         return address

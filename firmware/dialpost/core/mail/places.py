@@ -1,4 +1,4 @@
-"""Where a configuration puts the station: the doors it opens, the hosts its calls talk to."""
+"""What a configuration connects the station to: the doors it opens, the hosts its calls talk to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def wanted_doors(config: Config) -> dict[str, tuple[str, ...]]:
 
 
 def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
-    """The hosts that answer once a dialling router has its line: those the call talks to, else the name servers."""
+    """The hosts that answer once a dialling router has its line: those the call talks to, otherwise the name
+    servers."""
     hosts = []
     if config.outbound.via is Via.SMARTHOST:
         hosts.append((config.outbound.smarthost, config.outbound.port))

@@ -11,14 +11,14 @@ from dialpost.core.mail.queue.records import RecipientRecord, RecipientState
 def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, ...] | None:
     """Every place the message goes to, each once: accounts here, addresses in the world.
 
-    None where somebody let through at RCPT is nobody now: no part of it can be promised then.
+    None if a recipient accepted at RCPT no longer exists: then no part of it can be promised.
     """
     rows: dict[tuple[str, bool], RecipientRecord] = {}
     for recipient in envelope.recipients:
         found = directory.resolve(recipient.address)
         places: list[tuple[str, str | None]] = []
         if isinstance(found, NotLocal):
-            # Its domain in its one form, so that mail for it is found together.
+            # Its domain in the normal form, so that mail for it is found together.
             places = [(str(parse_mailbox(recipient.address)), None)]
         elif isinstance(found, Unknown):
             return None

@@ -12,7 +12,7 @@ _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?: |$)")
 class Reply:
     """One complete reply, one item of `lines` per line of text, without code and enhanced code.
 
-    `code` is 200-599. `enhanced` is like "5.1.1", or None where the server gave none.
+    `code` is 200-599. `enhanced` is like "5.1.1", or None if the server gave none.
     """
 
     code: int
@@ -38,7 +38,7 @@ class Reply:
 
     @property
     def is_positive(self) -> bool:
-        """2yz, or 3yz (go on)."""
+        """2yz, or 3yz (continue)."""
         return self.code < 400
 
     @property
@@ -48,7 +48,7 @@ class Reply:
 
     @property
     def is_intermediate(self) -> bool:
-        """3yz: go on, the answer comes later."""
+        """3yz: continue, the answer comes later."""
         return 300 <= self.code < 400
 
     @property
@@ -63,7 +63,7 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """All lines as one, joined by a blank."""
+        """All lines as one, joined by a space."""
         return " ".join(line for line in self.lines if line)
 
     def __str__(self) -> str:
@@ -71,10 +71,10 @@ class Reply:
         return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
 
     def status(self) -> str:
-        """The enhanced status code, or the generic one of its class (RFC 3463 §3.1) where none came."""
+        """The enhanced status code, or the generic one of its class (RFC 3463 §3.1) if none came."""
         return self.enhanced or f"{str(self.code)[0]}.0.0"
 
 
 CARD_FULL = Reply(452, ("No room for mail at the moment: try again later",), "4.3.1")
 OUR_FAULT = Reply(451, ("Something went wrong here: try again later",), "4.3.0")
-"""For every fault of ours: 4yz, as it is never the sender's."""
+"""For every fault of ours: 4yz, because it is never the sender's fault."""

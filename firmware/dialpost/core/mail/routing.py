@@ -1,4 +1,4 @@
-"""Where mail for a domain goes: to the general smarthost, the domain's own MX hosts, or by a route of its own.
+"""Where mail for a domain goes: to the general smarthost, the domain's own MX hosts, or along a separate route.
 
 The most specific [[outbound.route]] wins: the domain itself, then the longest `.suffix`. Pure.
 """
@@ -18,7 +18,7 @@ from dialpost.core.mail.smtp_target import ConnectSettings
 class NextHop:
     """Where mail goes and how to talk there. Equal hops share a connection.
 
-    `host` is "" where `via` is MX: then each domain's own hosts are asked for.
+    `host` is "" if `via` is MX: then each domain's own hosts are looked up.
     """
 
     via: Via
@@ -35,7 +35,7 @@ class NextHop:
 
 @dataclass(frozen=True, slots=True)
 class RouteTable:
-    """All ways out. `general` is None where no smarthost is configured."""
+    """All routes for outgoing mail. `general` is None if no smarthost is configured."""
 
     exact: Mapping[str, NextHop | None]
     below: Mapping[str, NextHop | None]  # keyed without the leading dot
@@ -55,11 +55,11 @@ class RouteTable:
 
     @property
     def is_one_smarthost(self) -> bool:
-        """Whether all mail takes the same way, to one host."""
+        """Whether all mail goes to the same host."""
         return not self.exact and not self.below and self.general is not None and bool(self.general.host)
 
     def next_hop(self, domain: str) -> NextHop | None:
-        """The way for mail to `domain` (any form); None where nothing is configured for it."""
+        """The hop for mail to `domain` (in any form); None if nothing is configured for it."""
         name = _normal(domain)
         if name in self.exact:
             return self.exact[name]
@@ -72,12 +72,12 @@ class RouteTable:
 
 
 def route_for(domain: str, config: Config) -> NextHop | None:
-    """The way for one domain, for those who ask once (the flush keeps a `RouteTable`)."""
+    """The hop for one domain, for callers that ask only once (the flush keeps a `RouteTable`)."""
     return RouteTable.from_config(config).next_hop(domain)
 
 
 def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
-    """How the ESMTP client shall talk to a host of this hop."""
+    """How the ESMTP client is to talk to a host of this hop."""
     return ConnectSettings(
         helo=config.station.hostname,
         tls=hop.tls,
@@ -103,8 +103,8 @@ def _normal(domain: str) -> str:
 def _general(config: Config) -> NextHop | None:
     outbound = config.outbound
     if outbound.via is Via.MX:
-        # `tls` speaks of the smarthost. Of strangers' servers no more than "if you offer it" can be asked
-        # (RFC 7435); "none" is honoured, as a handshake costs seconds on a slow line.
+        # `tls` is about the smarthost. Of strangers' servers we can ask no more than "if you offer it" (RFC 7435);
+        # "none" is honoured, because a handshake costs seconds on a slow line.
         tls = TlsMode.NONE if outbound.tls is TlsMode.NONE else TlsMode.OPPORTUNISTIC
         return NextHop(Via.MX, "", outbound.mx_port, tls)
     return _general_smarthost(config)
@@ -148,5 +148,5 @@ def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
 
 
 def _host(host: str) -> str:
-    """A host as configured: brackets around an address, and a final dot, mean nothing more."""
+    """A host as configured: brackets around an address and a final dot are dropped."""
     return host.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()

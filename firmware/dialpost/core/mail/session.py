@@ -26,10 +26,10 @@ class Listener(Enum):
 class Peer:
     """The client of one connection as known at this moment.
 
-    `address` is an IP address in text, IPv4-mapped IPv6 written as IPv4. `protocol` is the word for
-    Received: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP ... (RFC 3848, RFC 6531). `tls` is like
-    "TLSv1.3" or "". `account` is set once a login succeeded. `interface` is the network interface the connection
-    came in on, "" where the system does not tell: an address is what a peer says of itself, this is not.
+    `address` is an IP address as text, IPv4-mapped IPv6 written as IPv4. `protocol` is the word for Received: SMTP,
+    ESMTP, ESMTPS, ESMTPA, ESMTPSA, UTF8SMTP ... (RFC 3848, RFC 6531). `tls` is like "TLSv1.3" or "". `account` is
+    set once a login succeeded. `interface` is the network interface on which the connection arrived, "" if the
+    system does not report it. A peer can claim an address, but not an interface.
     """
 
     address: str
@@ -46,7 +46,7 @@ class Caller(Protocol):
 
     @property
     def peer(self) -> Peer:
-        """Who it is, as known at this moment."""
+        """Who it is, as far as known at this moment."""
 
     @property
     def is_waiting(self) -> bool:
@@ -54,11 +54,11 @@ class Caller(Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits with no message under way."""
+        """Whether it is waiting with no message under way."""
 
     @property
     def progress_s(self) -> float:
-        """When it last got anywhere (monotonic): connected, logged in, had a message taken."""
+        """When it last made progress (monotonic): connected, logged in, had a message accepted."""
 
     def give_way(self, reply: Reply) -> None:
         """End it, saying why. Only while it waits."""
@@ -68,19 +68,20 @@ class MessageSink(Protocol):
     """Takes the content of one message while it arrives."""
 
     def write(self, data: bytes) -> None:
-        """Take the next piece: content with CRLF line ends, dots unstuffed, any split.
+        """Take the next piece: content with CRLF line endings, dots unstuffed, any split.
 
         Never raises: a fault (disk full, too many hops ...) is kept and answered by `finish`.
         """
 
     async def finish(self) -> Reply:
-        """The content is whole. 250 only when it is durable. Must be shielded from cancellation."""
+        """The content is complete. 250 only once it is durable. Must be shielded from cancellation."""
 
     def abort(self) -> None:
-        """The client is gone or broke off: forget everything."""
+        """The client is gone or gave up: discard everything."""
 
     def seen(self, *, spoke: bool) -> None:
-        """The 250 reached the client's TCP, or may have; `spoke`: its program has read it and went on talking."""
+        """The 250 reached the client's TCP, or may have; `spoke`: its program has read it and continued the
+        dialogue."""
 
     def left(self) -> None:
         """The client closed its side, or the connection is gone. May come before the answer, and more than once."""
@@ -90,10 +91,10 @@ class Turn(Protocol):
     """A connection's turn on a slow line (flow/mail/incoming/line_turns)."""
 
     def works(self, declared_bytes: int, widen: Callable[[int], None]) -> None:
-        """A message begins; `declared_bytes` is its SIZE=, 0 where it was not given.
+        """A message begins; `declared_bytes` is its SIZE=, 0 if it was not given.
 
-        `widen` is called with the number of segments the line has room for, instead of the one that a connection
-        begins with.
+        `widen` is called with the number of segments for which the line has room, instead of the one with which a
+        connection begins.
         """
 
     def rests(self) -> None:
@@ -104,37 +105,38 @@ class Turn(Protocol):
 
 
 class IntakePolicy(Protocol):
-    """Decides for the server. A `Reply` refuses and is sent as it is; None lets the client go on."""
+    """Decides for the server. A `Reply` refuses and is sent unchanged; None lets the client continue."""
 
     def connected(self, caller: Caller) -> Reply | None:
-        """A connection was made. Each one let in is ended by `disconnected`, whatever happens."""
+        """A connection was made. For each one admitted, `disconnected` follows, whatever happens."""
 
     async def turn(self, peer: Peer) -> Turn | None:
-        """Wait until a connection that was let in may be greeted: on a slow line they take turns."""
+        """Wait until an admitted connection may be greeted: on a slow line they take turns."""
 
     def disconnected(self, caller: Caller) -> None:
-        """A connection that had been let in is gone."""
+        """An admitted connection is gone."""
 
     def pause_after_refusal(self, peer: Peer) -> float | None:
-        """Seconds a peer waits for the refusal just decided; None where refusals are not counted against it."""
+        """How many seconds to delay the refusal just decided; None if refusals are not counted against this
+        peer."""
 
     async def login(self, peer: Peer, name: str, password: str, acts_as: str = "") -> str | Reply:
         """The account's name, or the refusal (535 5.7.8; 454 4.7.0 while throttled).
 
-        `acts_as` is whom the client wants to act for (RFC 4616 §2), "" for the same.
+        `acts_as` is the user on whose behalf the client wants to act (RFC 4616 §2), "" for the same user.
         """
 
     def home(self, peer: Peer) -> str:
-        """The domain that names without one get from this peer; "" where it has to say one."""
+        """The domain that completes names without one from this peer; "" if it has to give one."""
 
     async def mail_from(self, peer: Peer, envelope: Envelope, declared_bytes: int) -> Reply | None:
-        """May this peer send as this sender? `declared_bytes` is SIZE=, 0 where it was not given."""
+        """May this peer send as this sender? `declared_bytes` is SIZE=, 0 if it was not given."""
 
     async def rcpt_to(self, peer: Peer, envelope: Envelope, recipient: Recipient) -> Reply | None:
-        """May it send to this recipient? `envelope.recipients` are those let through so far."""
+        """May it send to this recipient? `envelope.recipients` are those accepted so far."""
 
     async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
-        """Content is about to come for the recipients let through."""
+        """Content is about to come for the accepted recipients."""
 
     def refused(self, peer: Peer, stage: str, reply: Reply) -> None:
-        """The server itself refused something worth a line in the log (`stage`: "MAIL", "DATA" ...)."""
+        """The server itself refused something worth logging (`stage`: "MAIL", "DATA" ...)."""

@@ -1,8 +1,8 @@
 """The arguments of SMTP commands, as a server reads them (RFC 5321 §4.1, RFC 1870, 3030, 3461, 4954, 6152, 6531).
 
-Pure: text in, a value or the refusing `Reply` out; never an exception. Keywords are compared without regard
-to case, values are kept byte for byte: ENVID and ORCPT belong to the sender (RFC 3461 §4.4, §4.2).
-Read leniently where it harms nobody: blanks after the colon, a path without angle brackets or with a name in front.
+Pure: text in, a value or the refusing `Reply` out; never an exception. Keywords are compared without regard to
+case, values are kept byte for byte: ENVID and ORCPT belong to the sender (RFC 3461 §4.4, §4.2). Parsing is lenient
+where that harms nobody: spaces after the colon, a path without angle brackets or with a name in front.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ POSTMASTER = "postmaster"
 _PATH = re.compile(r'<((?:"(?:[^"\\]|\\.)*"|[^<>"\s])*)>(?:[ \t]+(.*))?\Z')
 _BARE_PATH = re.compile(r"([^\s<>]+)(?:[ \t]+(.*))?\Z")
 _NAME_IN_FRONT = re.compile(r'(?:"[^"\\]*"|[^<>@"])+(?=<)')
-"""As a header has it: `Anna <anna@clinic.example>`. Postfix takes it, too (smtpd, extract_addr)."""
+"""As in a header: `Anna <anna@clinic.example>`. Postfix accepts it, too (smtpd, extract_addr)."""
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([^\s=\x00-\x1f\x7f]+))?\Z")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*\Z")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]+\Z")
@@ -31,10 +31,10 @@ _ANOTHERS_VERBS = frozenset(
     b"GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PRI PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK "
     b"REPORT SEARCH INVITE REGISTER DESCRIBE SETUP PLAY".split()
 )
-"""Of HTTP (RFC 9110 §9.3, RFC 9113 §3.4, RFC 4918), SIP and RTSP."""
+"""Methods of HTTP (RFC 9110 §9.3, RFC 9113 §3.4, RFC 4918), SIP and RTSP."""
 _VERSIONED = re.compile(rb"\s(?:HTTP|SIP|RTSP|ICAP)/\d(?:\.\d)?\s*\Z")
 _FIELD = re.compile(rb"[!-9;-~]+:(?: |\Z)")
-"""A header field: no command of SMTP has its colon in the first word."""
+"""A header field: no SMTP command has a colon in its first word."""
 
 _MAX_ENVID = 100  # RFC 3461 §4.4
 _MAX_ORCPT = 500  # RFC 3461 §4.2
@@ -42,7 +42,7 @@ _MAX_ORCPT = 500  # RFC 3461 §4.2
 
 @dataclass(frozen=True, slots=True)
 class MailCommand:
-    """MAIL FROM: the envelope without recipients, and SIZE= (0 where it was not given)."""
+    """MAIL FROM: the envelope without recipients, and SIZE= (0 if it was not given)."""
 
     envelope: Envelope
     declared_bytes: int
@@ -50,14 +50,14 @@ class MailCommand:
 
 @dataclass(frozen=True, slots=True)
 class ChunkCommand:
-    """BDAT: the number of bytes that follow at once (RFC 3030 §2)."""
+    """BDAT: the number of bytes that follow immediately (RFC 3030 §2)."""
 
     size: int
     is_last: bool
 
 
 class _RefusedError(Exception):
-    """Leaves the parser from inside; never leaves this module."""
+    """Raised inside the parser; never leaves this module."""
 
     def __init__(self, code: int, enhanced: str, text: str) -> None:
         super().__init__(text)
@@ -65,7 +65,7 @@ class _RefusedError(Exception):
 
 
 def speaks_something_else(line: bytes) -> bool:
-    """Whether a line is a request or a header field of HTTP or its kin, not a command that was only mistyped."""
+    """Whether a line is a request or a header field of HTTP or a similar protocol, not just a mistyped command."""
     verb = line.split(maxsplit=1)[:1]
     is_verb = bool(verb) and verb[0].upper() in _ANOTHERS_VERBS
     return is_verb or _VERSIONED.search(line[-40:]) is not None or _FIELD.match(line) is not None
@@ -74,7 +74,7 @@ def speaks_something_else(line: bytes) -> bool:
 def parse_mail(argument: str, *, extended: bool, home: str = "") -> MailCommand | Reply:
     """Read what follows MAIL. `extended`: the client said EHLO, so parameters may follow.
 
-    `home` is the domain of a name without one (`<scanner>`, as printers and scanners say); "" where it has none.
+    `home` is the domain for a name without one (`<scanner>`, as printers and scanners write); "" if there is none.
     """
     try:
         path, parameters = _path_and_parameters(argument, "FROM:", extended)
@@ -169,13 +169,13 @@ def _refuse_unknown(parameters: Mapping[str, str | None]) -> None:
 
 def _address(path: str, smtputf8: bool, *, is_sender: bool) -> str:
     status = "5.1.7" if is_sender else "5.1.3"
-    if not path.isprintable():  # C1 controls, line separators, lone surrogates: in no address, in every trick
+    if not path.isprintable():  # C1 controls, line separators, lone surrogates: only attacks contain them
         raise _RefusedError(553, status, "Bad address: it contains invisible characters")
     try:
         mailbox = parse_mailbox(path)
     except AddressError as error:
         raise _RefusedError(553, status, f"Bad address: {error.why}") from None
-    if not smtputf8 and not mailbox.is_ascii:  # RFC 6531 §3.5; a domain is written in ASCII from here on
+    if not smtputf8 and not mailbox.is_ascii:  # RFC 6531 §3.5; from here on a domain is in ASCII
         raise _RefusedError(550 if is_sender else 553, "5.6.7", "A non-ASCII address needs SMTPUTF8 on MAIL")
     return str(mailbox)
 

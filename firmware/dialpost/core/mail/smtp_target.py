@@ -1,7 +1,7 @@
-"""What the flush and the ESMTP client say to each other: where to, how, what, and how it ended.
+"""The interface between the flush and the ESMTP client: where to send, how, what, and how it ended.
 
-The client (`edge/mail/smtp_client`) speaks over one connection; the flush (a flow) hands it messages and
-takes outcomes. Both know only this page, so that the flush can be tested without a socket.
+The client (`edge/mail/smtp_client`) speaks over one connection; the flush (a flow) hands it messages and takes
+outcomes. Both know only this module, so that the flush can be tested without a socket.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dialpost.core.mail.reply import Reply
 class HostTarget:
     """One host to connect to. `addresses` (IP addresses as text) are tried in their order.
 
-    `host` is the name a certificate is checked against and the `by` of outcomes.
+    `host` is the name against which a certificate is checked, and the `by` of outcomes.
     """
 
     host: str
@@ -32,9 +32,9 @@ class HostTarget:
 class ConnectSettings:
     """How to talk to a host. `helo` is this station's own name; `user` "" means no login.
 
-    `tls_fingerprint` is the SHA-256 of the certificate (DER) in hex, with or without colons.
-    `clear_password`: name and password may go over a connection without TLS. `timeout_scale` multiplies every
-    time-out of RFC 5321 §4.5.3.2. `without`: what the host was found not to do, although it offers it.
+    `tls_fingerprint` is the SHA-256 of the certificate (DER) in hex, with or without colons. `clear_password`: name
+    and password may be sent without TLS. `timeout_scale` multiplies every time-out of RFC 5321 §4.5.3.2. `without`:
+    what the host offers but turned out not to support.
     """
 
     helo: str
@@ -51,7 +51,7 @@ class ConnectSettings:
     without: frozenset[Lesson] = frozenset()
 
     def __repr__(self) -> str:
-        """Without the password: this may end up in a log or a traceback."""
+        """Without the password, because this may end up in a log or a traceback."""
         return f"ConnectSettings(helo={self.helo!r}, tls={self.tls.value}, user={self.user!r})"
 
 
@@ -66,8 +66,8 @@ class BodyFile(Protocol):
 class OutgoingMessage:
     """One message for the next hop: `envelope.recipients` are those to be tried now.
 
-    `body` holds LF line ends; its first `local_prefix` bytes stay here. `wire_size` is the rest's length
-    with CRLF line ends, before dot-stuffing. `checksum` is the CRC-32 of the whole body, where it is known.
+    `body` has LF line endings; its first `local_prefix` bytes stay here. `wire_size` is the length of the rest with
+    CRLF line endings, before dot-stuffing. `checksum` is the CRC-32 of the whole body, if known.
     """
 
     queue_id: QueueId
@@ -81,26 +81,26 @@ class OutgoingMessage:
 class SessionFate(Enum):
     """How a connection ended."""
 
-    DONE = "done"  # there was nothing more to send; the dialogue ended in order
-    UNREACHABLE = "unreachable"  # no address took a connection
-    NOT_SERVED = "not served"  # the server greeted, but would not let us send now (421, 4yz, 554 ...)
-    LOGIN_REFUSED = "login refused"  # 535 and the like: not to be tried again before something was changed
+    DONE = "done"  # there was nothing more to send; the dialogue ended properly
+    UNREACHABLE = "unreachable"  # no address accepted a connection
+    NOT_SERVED = "not served"  # the server greeted, but does not let us send now (421, 4yz, 554 ...)
+    LOGIN_REFUSED = "login refused"  # 535 and the like: not to be tried again until something changes
     NEEDS_OPERATOR = "needs the operator"  # TLS, certificate or ways to log in not as configured
-    CLOSED = "closed by server"  # the server closed in the middle, with a reply (421 ...)
-    LOST = "lost"  # line lost, time-out, or the server left the protocol
+    CLOSED = "closed by server"  # the server closed the session early, with a reply (421 ...)
+    LOST = "lost"  # line lost, time-out, or the server violated the protocol
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """What became of one `send`.
+    """The result of one `send`.
 
-    `ready` is False where no message could be offered (no connection, no login ...): then `next_message`
-    was never called, no outcome was reported, and `reply` says for all messages why (never None, never
-    to be taken as a refusal of mail). `reason` is in plain words. `reply` is the server's last word where
-    that ended the session, else ours. `messages` counts those with at least one recipient delivered.
-    Bytes count everything on the TCP connection, TLS included. `learnt` tells, in words, what the host was found
-    not to do as it says; the client goes on without it. `idle_round_trips` counts the times the
-    client had mail to send and could only wait for an answer. `address` is the one spoken to.
+    `ready` is False if no message could be offered (no connection, no login ...): then `next_message` was never
+    called, no outcome was reported, and `reply` says for all messages why (never None, and never a refusal of
+    mail). `reason` is in plain words. `reply` is the server's last reply if that ended the session, otherwise ours.
+    `messages` counts those with at least one recipient delivered. Bytes count everything on the TCP connection, TLS
+    included. `learnt` says in words what the host offers but turned out not to support; the client continues
+    without it. `idle_round_trips` counts the times the client had mail to send and could only wait for an answer.
+    `address` is the one that was used.
     """
 
     fate: SessionFate
@@ -118,7 +118,7 @@ class SessionEnd:
 
     @property
     def needs_operator(self) -> bool:
-        """Whether trying again without a change of the configuration (or at the provider) is pointless."""
+        """Whether trying again is pointless until the configuration (or something at the provider) changes."""
         return self.fate in NEEDS_OPERATOR
 
 
@@ -127,10 +127,10 @@ NEEDS_OPERATOR = frozenset({SessionFate.NEEDS_OPERATOR, SessionFate.LOGIN_REFUSE
 
 @dataclass(frozen=True, slots=True)
 class EtrnDialogue:
-    """What the provider said to ETRN (RFC 1985), in the order asked.
+    """The provider's answers to ETRN (RFC 1985), in the order asked.
 
-    After a 5yz no further name is asked for. `error` is why not every name was answered, in plain words,
-    or None. `offered`: the server lists ETRN in its answer to EHLO (some do it without saying so).
+    After a 5yz no further name is asked for. `error` says in plain words why not every name was answered, or is
+    None. `offered`: the server lists ETRN in its answer to EHLO (some support it without listing it).
     """
 
     answers: tuple[tuple[str, Reply], ...]

@@ -1,4 +1,5 @@
-"""How a light behaves over time. Pure: a pattern and a moment give lit or dark, and when that changes next."""
+"""How a light behaves over time. Pure: a pattern and a moment determine whether it is lit, and when that next
+changes."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """How a light behaves: `steps_ms` are times lit and dark in turn, for ever; () is steady.
+    """How a light behaves: `steps_ms` are alternating times lit and dark, repeated for ever; () is steady.
 
-    `lit` is what a steady light shows, or what a pattern starts with. `words` is how an operator would call it.
+    `lit` is what a steady light shows, or what a pattern starts with. `words` is what an operator would call it.
     """
 
     name: str
@@ -22,7 +23,7 @@ class Pattern:
         return self.step_at(ms)[0]
 
     def step_at(self, ms: int) -> tuple[bool, int | None]:
-        """Whether it is lit then, and in how many milliseconds that changes; None = never."""
+        """Whether it is lit then, and after how many milliseconds that changes; None = never."""
         if not self.steps_ms:
             return self.lit, None
         rest = ms % sum(self.steps_ms)
@@ -34,13 +35,13 @@ class Pattern:
 
 
 def flashes(count: int) -> Pattern:
-    """How many short flashes, then a pause long enough to count them."""
+    """This many short flashes, then a pause long enough to count them."""
     words = f"{count} flash{'' if count == 1 else 'es'}, a pause"
     return Pattern(f"flash-{count}", (200, 300) * (count - 1) + (200, 1500), words=words)
 
 
 def long_then(count: int) -> Pattern:
-    """A long flash, then this many short ones: a number on a light that has other things to show as well."""
+    """A long flash, then this many short ones: a number on a light that also shows other things."""
     words = f"1 long and {count} short flash{'' if count == 1 else 'es'}, a pause"
     return Pattern(f"long-{count}", (1000, 500) + (200, 300) * (count - 1) + (200, 1500), words=words)
 

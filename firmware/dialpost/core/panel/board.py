@@ -1,8 +1,8 @@
 """A board's file (board/NAME.toml): which GPIO lines its lights and its button are on, and its UARTs.
 
-Declared with the configuration's own declarations, read by `core/config/board_text`; `parse_board` adds the checks
-that no single key can have: a line that the chip lacks, that others need, or that is used twice, is reported
-with the board, the light and the line. Pure.
+Declared like the configuration and read by `core/config/board_text`; `parse_board` adds the checks that no single
+key can have: a line that the chip lacks, that is reserved, or that is used twice is reported with the board, the
+light and the line. Pure.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MOST_LINES = 1024
 
 
 class Bias(Enum):
-    """What holds a button's line where it is while nobody presses."""
+    """What keeps a button's line at its level while nobody presses it."""
 
     PULL_UP = "pull-up"
     PULL_DOWN = "pull-down"
-    NONE = "none"  # a resistor on the board does
+    NONE = "none"  # a resistor on the board does it
 
 
 class LampColour(Enum):
@@ -40,7 +40,7 @@ class LampColour(Enum):
 
 
 def _line(help: str) -> int:
-    return setting(NO_LINE, help)  # its range is the chip's: `_line_problems` names the light
+    return setting(NO_LINE, help)  # its range depends on the chip: `_line_problems` names the light
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Gpio:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """One [[reserved]]: lines that are somebody else's."""
+    """One [[reserved]]: lines with another use."""
 
     lines: tuple[int, ...] = setting((), "Which.", minimum=0, maximum=_MOST_LINES, required=True)
     why: str = setting("", "What uses them.", required=True)
@@ -76,7 +76,7 @@ class Light:
 
     @property
     def lines(self) -> dict[str, int]:
-        """The lines it is on, each with what it is called."""
+        """Its lines, each with its name."""
         named = {"line": self.line, "red": self.red, "green": self.green, "blue": self.blue}
         return {name: line for name, line in named.items() if line != NO_LINE}
 
@@ -142,11 +142,11 @@ class Board:
 
     @property
     def button(self) -> Switch | None:
-        """The button, None where it has none."""
+        """The button, None if it has none."""
         return self.text.button[0] if self.text.button else None
 
     def chip_of(self, part: Light | Switch | Reserved) -> str:
-        """The label of the chip a part is on."""
+        """The label of the chip to which a part is connected."""
         return part.chip or self.gpio.chip
 
     @property
@@ -156,14 +156,14 @@ class Board:
         return tuple(dict.fromkeys(self.chip_of(part) for part in parts))
 
     def is_model(self, model: str) -> int:
-        """How much of the machine's own name this board's file knows: characters, 0 = it is another."""
+        """How much of the machine's own name matches this board's file: characters, 0 = it is another board."""
         return max((len(known) for known in self.text.models if model.startswith(known)), default=0)
 
 
 SIMULATED = "simulated"
 """The chip of the simulated board."""
 NO_BOARD = "none"
-"""The word of `panel.board` for a station without a panel."""
+"""The value of `panel.board` for a station without a panel."""
 
 
 def parse_board(name: str, text: str, source: str) -> Board:
@@ -224,7 +224,7 @@ def _name_problems(board: Board) -> Iterator[str]:
 
 
 def _line_problems(board: Board) -> Iterator[str]:
-    """Out of the chip's range, somebody else's, or used twice."""
+    """Out of the chip's range, reserved, or used twice."""
     owners = {
         (board.chip_of(reserved), line): reserved.why for reserved in board.text.reserved for line in reserved.lines
     }

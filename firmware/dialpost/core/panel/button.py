@@ -1,17 +1,18 @@
-"""The button: from the contact's edges to what an operator meant. Pure; times are passed in (`now_s`, monotonic).
+"""The button: turns the contact's edges into what the operator meant. Pure; times are passed in (`now_s`,
+monotonic).
 
-Two small machines, each one total table. `CONTACTS` lets a bouncing contact settle: a change counts when it has
-lasted `SETTLE_S`, and then from its first edge. `TABLE` tells press, hold and stuck apart:
+Two small state machines, each one total table. `CONTACTS` debounces the contact: a change counts once it has lasted
+`SETTLE_S`, and then from its first edge. `TABLE` distinguishes press, hold and stuck:
 
 - let go before 3 s: `PRESSED` (dial and fetch; while a call runs: end it after the current message);
 - let go from 3 s on: `HANG_UP` (at once);
 - let go from 10 s on: the factory reset is offered for 5 s. A second press, let go before 3 s, confirms it
-  (`RESET`); held longer it calls the offer off, as waiting does;
+  (`RESET`); holding it longer cancels the offer, as waiting does;
 - held past 15 s: cancelled, letting go does nothing;
 - held past 30 s, or down when the station starts: stuck, until it is let go.
 
-Everything acts when the button is let go, so that a hold can be cancelled: by holding on. `show` says at any
-moment what letting go would do; the lights show it (`core/panel/lights`).
+Everything acts when the button is let go, so that a hold can be cancelled by holding longer. `show` says at any
+moment what letting go would do, and the lights show it (`core/panel/lights`).
 """
 
 from __future__ import annotations
@@ -44,11 +45,11 @@ class Edge(Enum):
 
     CLOSES = "closes"
     OPENS = "opens"
-    SETTLED = "settled"  # nothing more for SETTLE_S
+    SETTLED = "settled"  # no further edge for SETTLE_S
 
 
 class ButtonState(Enum):
-    """What the person is doing."""
+    """What the operator is doing."""
 
     UP = "up"
     DOWN = "down"
@@ -97,7 +98,7 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A contact's step: `tells` is what the button learns by it."""
+    """A contact's step: `tells` is the event it causes for the button."""
 
     to: Contact
     tells: ButtonEvent | None = None
@@ -174,7 +175,7 @@ LIMIT_S: dict[ButtonState, float] = {
     ButtonState.OFFERED: OFFER_S,
     ButtonState.CONFIRMING: HANG_UP_S,
 }
-"""When a state's time is over: seconds since the press; for OFFERED since it was let go."""
+"""When a state's time is over: seconds since the press; for OFFERED, since the release."""
 
 SHOWS: dict[ButtonState, ButtonShow] = {
     ButtonState.UP: ButtonShow.NOTHING,
@@ -189,11 +190,12 @@ SHOWS: dict[ButtonState, ButtonShow] = {
 
 
 class Button:
-    """One button. Tell it every edge (`contact`) and wake it at `deadline_s` (`tick`); either gives what follows.
+    """One button. Report every edge to it (`contact`) and wake it at `deadline_s` (`tick`); both return what
+    follows.
 
-    Edges may come late, as their own times say when they were: what should have happened before is done first. A
-    time before one already told counts as that one. `down`: the contact is closed when the station starts. Without
-    `offers_reset` a hold of 10 s is cancelled at once.
+    Edges may be reported late, because each has its own time: what should have happened before is done first. A
+    time before one already reported counts as that one. `down`: the contact is closed when the station starts.
+    Without `offers_reset` a hold of 10 s is cancelled at once.
     """
 
     def __init__(self, now_s: float, *, down: bool = False, offers_reset: bool = True) -> None:
@@ -241,7 +243,7 @@ class Button:
         """The one place where the state is set."""
         step = TABLE[self.state][event]
         if isinstance(step, Ignore):
-            return  # pragma: no cover - the contact tells nothing twice
+            return  # pragma: no cover - the contact reports nothing twice
         self.state = step.to
         if step.to is ButtonState.HELD_LONG and not self._offers_reset:
             self.state = ButtonState.CANCELLED
@@ -254,7 +256,7 @@ class Button:
         return self._edge_s + SETTLE_S if self._contact in {Contact.CLOSING, Contact.OPENING} else None
 
     def _times_out_s(self) -> float | None:
-        """A hold's limit waits while the contact may just have opened: letting go at 2.99 s is a press."""
+        """A hold's limit does not apply while the contact may just have opened: letting go at 2.99 s is a press."""
         limit_s = LIMIT_S.get(self.state)
         if limit_s is None:
             return None

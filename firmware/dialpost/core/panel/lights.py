@@ -1,13 +1,13 @@
 """The panel: what the lights show, as a pure projection of the station's state. Nothing else touches them.
 
 `SIGNALS` is the one table: what can be shown, the most urgent first, on which light and how. A board has one light
-for each of `Led`, or fewer that share: a light shows the first signal in the table that is true and is its own.
+for each `Led`, or fewer shared ones: a light shows the first true signal in the table that is assigned to it.
 docs/panel.md is made from the table (`core/panel/page`).
 
 Two columns: `alone` is the pattern on a light that shows one `Led` only, `shared` on a light for several. The
-`shared` patterns differ, so that a one-light board can be read: only a call's beginning (dialling, connecting) and
-its end (hanging up, resting) have one each. What has none is left out on such a light. Colours only repeat what
-the pattern says.
+`shared` patterns all differ, so that a one-light board can be read; only a call's beginning (dialling, connecting)
+and its end (hanging up, resting) have one pattern each. Signals without one are left out on such a light. Colours
+only repeat what the pattern says.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from dialpost.core.panel.station_state import ButtonShow, Phase, StationState
 
 
 class Led(Enum):
-    """The lights, the most needed first."""
+    """The lights, the most important first."""
 
     LINE = "line"
     FAULT = "fault"
@@ -65,7 +65,7 @@ class Colour(Enum):
 class Signal:
     """One thing the panel can say.
 
-    `led` None = every light says it at once; `shared` None = it is left out on a shared light.
+    `led` None = all lights show it together; `shared` None = it is left out on a shared light.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What one light shows: how, in which colour (None while nothing is said), and which signal that is."""
+    """What one light shows: how, in which colour (None if there is no signal), and which signal that is."""
 
     pattern: Pattern
     colour: Colour | None = None
@@ -108,7 +108,7 @@ LINE_PATTERNS: dict[CallState, Pattern] = {
 }
 
 GRAVE = frozenset({Fault.STORAGE, Fault.SETUP})
-"""Faults that no redial repairs: they go before it on a shared light."""
+"""Faults that no redial repairs: they have priority over it on a shared light."""
 
 
 def _button(name: str, words: str, show: ButtonShow, pattern: Pattern, colour: Colour) -> Signal:
@@ -201,18 +201,18 @@ SIGNALS: tuple[Signal, ...] = (
 
 OF_CALLS = frozenset({"dialling", "connecting", "hanging-up", "resting", "redial", "arrived"})
 FAULTS_OF_CALLS = frozenset({Fault.LINE, Fault.BUDGET})
-"""What a station on a dedicated line never shows."""
+"""Signals that a station on a dedicated line never shows."""
 
 
 def light(leds: Sequence[Led], state: StationState) -> Shown:
-    """What a light shows that stands for these `leds`."""
+    """What a light that stands for these `leds` shows."""
     is_shared = len(leds) > 1
     for signal in SIGNALS:
         pattern = signal.shared if is_shared else signal.alone
         if pattern is None or (signal.led is not None and signal.led not in leds) or not signal.is_true(state):
             continue
         if state.dark and signal.led is not None:
-            continue  # at night only the hand on the button is answered
+            continue  # at night only the button gets a response
         return Shown(pattern, signal.colour, signal.name)
     return Shown(OFF)
 

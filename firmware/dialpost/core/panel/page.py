@@ -1,4 +1,4 @@
-"""docs/panel.md, made from the tables that run: the signals, the faults' flashes, the button."""
+"""docs/panel.md, made from the tables that the code uses: the signals, the faults' flashes, the button."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from dialpost.core.panel.lights import FAULT_WORDS, SIGNALS, Signal
 _HEAD = """\
 # The front panel
 
-Generated from the tables in `firmware/dialpost/core/panel/lights.py` and `button.py`, which are
-what runs; don't edit it. `.venv/bin/python -m dialpost.core.panel.page > docs/panel.md` renews it.
+Generated from the tables that the code uses, in `firmware/dialpost/core/panel/lights.py` and
+`button.py`. Don't edit it; regenerate it with
+`.venv/bin/python -m dialpost.core.panel.page > docs/panel.md`.
 
 A board has up to four lights: **power**, **line**, **mail**, **fault**. On boards with fewer, one
 light stands for several and shows the first row of the table that is true; each row has its own

@@ -1,4 +1,5 @@
-"""What the station is doing, as one value: all that the panel, and nothing but the panel, is made from.
+"""What the station is doing, as one value: everything the panel shows is made from it, and it serves only the
+panel.
 
 `flow/line/call/machine`, `flow/panel/button` and the daemon fill it in; `core/panel/lights` turns it into lights.
 """
@@ -13,13 +14,13 @@ from dialpost.core.line.call.states import CallState
 
 
 class Phase(Enum):
-    """Where the station as a whole stands, as the service manager sees it."""
+    """The phase of the station as a whole, as the service manager sees it."""
 
-    BOOT = "boot"  # from power on until mail is taken in
+    BOOT = "boot"  # from power-on until mail is accepted
     RUNNING = "running"
     UPDATE = "update"  # a new release is being written or started: don't pull the plug
     SHUTDOWN = "shutdown"  # going down on purpose
-    CRASHED = "crashed"  # the program ended by a fault; the service manager starts it again
+    CRASHED = "crashed"  # the program crashed; the service manager restarts it
     RESETTING = "resetting"  # the factory reset was confirmed
 
 
@@ -38,8 +39,8 @@ class StationState:
     """The facts behind the lights.
 
     `mail_moving`: bytes of mail went over the line a moment ago. `waiting`: messages for the world in the queue.
-    `arrived`: the last call brought mail. `redial`: a call waits for its time after a failed one. `dark`: it is
-    night, and nobody touched the button.
+    `arrived`: the last call brought mail. `redial`: a redial is scheduled after a failed call. `dark`: it is night,
+    and nobody has touched the button.
     """
 
     phase: Phase = Phase.RUNNING

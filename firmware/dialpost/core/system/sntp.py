@@ -1,6 +1,6 @@
-"""SNTP: one question, one answer, and whether the answer can be believed (RFC 4330, packet of RFC 5905 §7.3).
+"""SNTP: one query, one answer, and whether the answer can be trusted (RFC 4330, packet of RFC 5905 §7.3).
 
-Pure: the client's own times are passed in, the random cookie too. Times are Unix seconds.
+Pure: the client's own times and the random cookie are passed in. Times are Unix seconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ PORT = 123
 PACKET_BYTES = 48
 _ERA_S = 2**32
 _UNIX_IN_NTP_S = 2_208_988_800
-"""1970 in seconds of 1900."""
+"""1970 in seconds since 1900."""
 _CLIENT, _SERVER, _VERSION = 3, 4, 4
 _UNSYNCHRONISED = 3
 _LONGEST_TRIP_S = 60.0
@@ -20,7 +20,7 @@ _LONGEST_TRIP_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class ClockOffset:
-    """`offset_s` is to be added to the own clock; it is right to within half of `round_trip_s`."""
+    """`offset_s` is to be added to our own clock; it is accurate to within half of `round_trip_s`."""
 
     offset_s: float
     round_trip_s: float
@@ -28,15 +28,15 @@ class ClockOffset:
 
 
 def question(cookie: int) -> bytes:
-    """The packet to send. `cookie` (64 random bits) comes back as the originate time: an answer nobody could forge
-    without having seen the question; it tells nobody what time it is here.
+    """The packet to send. `cookie` (64 random bits) comes back as the originate time, so nobody can forge an answer
+    without having seen the query; it reveals nothing about the time here.
     """
     return struct.pack("!B39xQ", _VERSION << 3 | _CLIENT, cookie)
 
 
 def answer(packet: bytes, cookie: int, sent_s: float, trip_s: float, *, not_before_s: float) -> ClockOffset:
-    """The offset an answer tells. `sent_s` is the own clock when the question left, `trip_s` the measured
-    (monotonic) time until the answer came; `not_before_s` is a time that is past for certain.
+    """The offset according to an answer. `sent_s` is our own clock when the query was sent, `trip_s` the measured
+    (monotonic) time until the answer came; `not_before_s` is a time that is certainly past.
 
     Raises: ValueError with what is wrong with it, for the log.
     """

@@ -31,7 +31,7 @@ class ConfigHistory:
         self._folder = self.path.with_name(self.path.name + ".history")
 
     def current(self) -> Commit | None:
-        """The configuration in force, None where there is no file. What is not in the folder yet is put there.
+        """The configuration in force, None if there is no file. What is not in the folder yet is put there.
 
         Raises: StorageError.
         """
@@ -166,7 +166,7 @@ class ConfigHistory:
     def revert(self, trial: Unproven, why: str, when_s: int, *, clock_trusted: bool) -> Commit | None:
         """Bring back what was before `trial`, under a new number; None: there was none, so set-up begins again.
 
-        Raises: StorageError, NotFoundError where the one before is no longer kept.
+        Raises: StorageError, NotFoundError if the one before is no longer kept.
         """
         commit = None
         if trial.back_to:

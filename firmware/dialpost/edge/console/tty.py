@@ -50,7 +50,7 @@ class ConsoleTty:
     # -- bytes ----------------------------------------------------------------------------------------
 
     def read(self, timeout_s: float) -> bytes:
-        """What was typed; b"" where nothing was within `timeout_s`. Ctrl-C is a byte while this waits.
+        """What was typed; b"" if nothing was within `timeout_s`. Ctrl-C is a byte while this waits.
 
         Raises: TerminalGoneError.
         """
@@ -167,12 +167,12 @@ class ConsoleTty:
                 return
 
     def _last_interrupt(self, data: bytes) -> int:
-        """The position behind the last Ctrl-C in it, 0 where there is none: the byte 0x03 may be another's part."""
+        """The position behind the last Ctrl-C in it, 0 if there is none: the byte 0x03 may be another's part."""
         keys = [self._decoder.receive(byte) for byte in data]
         return max((number for number, key in enumerate(keys, 1) if key is Key.INTERRUPT), default=0)
 
     def _hand_over(self, piece: bytes | None) -> bool:
-        """False where the main thread wants this one to end instead."""
+        """False if the main thread wants this one to end instead."""
         while True:
             try:
                 self._pieces.put(piece, timeout=0.2)
@@ -182,7 +182,7 @@ class ConsoleTty:
                     return False
 
     def _interrupt(self) -> bool:
-        """Interrupt the command at work; False where there is none."""
+        """Interrupt the command at work; False if there is none."""
         with self._lock:
             if not self._interruptible:
                 return False
@@ -207,7 +207,7 @@ def _open(path: Path) -> tuple[int, int]:
 
 
 def _make_raw(descriptor: int, speed_bps: int) -> list[Any] | None:
-    """Set the terminal up; its settings before, None where it is none (a pipe). `speed_bps` 0 leaves the speed."""
+    """Set the terminal up; its settings before, None if it is none (a pipe). `speed_bps` 0 leaves the speed."""
     if not os.isatty(descriptor):
         return None
     before = termios.tcgetattr(descriptor)

@@ -54,7 +54,7 @@ def may_control(uid: int, gid: int) -> bool:
 
 
 def refuse_second(path: Path) -> None:
-    """Raises: ControlError where a daemon answers at this socket already."""
+    """Raises: ControlError if a daemon answers at this socket already."""
     if ControlClient(path, 5.0).available():
         raise ControlError(
             f"Dialpost is already running: it answers at {path}. Stop that one first, or give this one folders and "
@@ -117,7 +117,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Listen. A socket file left by a killed daemon is replaced: the data lock, not this file, tells
-        whether another daemon runs. Raises: ControlError where the path can't be made.
+        whether another daemon runs. Raises: ControlError if the path can't be made.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -267,7 +267,7 @@ class ControlServer:
             }
 
     async def _served(self, method: str) -> Served:
-        """Waits where a station is being put in the place of another. Raises: ControlError where it is unknown."""
+        """Waits where a station is being put in the place of another. Raises: ControlError if it is unknown."""
         if method not in self._methods:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHANGE_TIMEOUT_S):

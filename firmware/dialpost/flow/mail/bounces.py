@@ -82,14 +82,14 @@ class Bouncer:
             await self._tell(Report.DELAYED, message, reported, because=because)
 
     async def announce(self, text: bytes, recipients: Sequence[RecipientRecord]) -> None:
-        """Send a note of the station's own (LF line ends) to these recipients in the world, from <>."""
+        """Send a note of the station's own (LF line endings) to these recipients in the world, from <>."""
         readers = [
             RecipientRecord(number, one.address, RecipientState.WAITING) for number, one in enumerate(recipients)
         ]
         await self._accept(text, readers)
 
     async def tell_postmaster(self, subject: str, words: str) -> None:
-        """Send the local postmaster a letter from the station; `words` has LF line ends."""
+        """Send the local postmaster a letter from the station; `words` has LF line endings."""
         directory = self._accounts.directory
         address = f"postmaster@{directory.domains[0]}"
         head = [

@@ -56,7 +56,7 @@ class FactoryReset(Protocol):
 
 
 class FrontPanel:
-    """One button and the panel it belongs to. `calls` is those of the station that runs, None where none does.
+    """One button and the panel it belongs to. `calls` is those of the station that runs, None if none does.
 
     `hours` gives the local time as HH:MM, None while the clock can't be trusted: then it is never night. Without a
     `reset` the button offers none.

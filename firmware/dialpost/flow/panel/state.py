@@ -31,7 +31,7 @@ class Panel:
     """One StationState, changed by those who know, shown by those who watch.
 
     It lives as long as the process: stations come and go below it when the configuration changes, or there is none
-    yet. `counts` is the store of the station that runs, None where none does.
+    yet. `counts` is the store of the station that runs, None if none does.
     """
 
     def __init__(self, counts: Counts | None = None) -> None:

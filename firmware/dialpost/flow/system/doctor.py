@@ -116,7 +116,7 @@ class Running:
 class Station:
     """What is looked at on the station itself. Each call may raise DialpostError, whose text is then the finding.
 
-    `directory` also says what was wrong with the accounts' file ("" = nothing). `certificate` gives None where it
+    `directory` also says what was wrong with the accounts' file ("" = nothing). `certificate` gives None if it
     is yet to be made, `daemon` where none runs. `knock` says what is wrong at a door, "" if it greets. `clock` is
     Unix seconds, when this release was made, and the time in words.
     """

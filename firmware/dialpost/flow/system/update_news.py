@@ -33,7 +33,7 @@ class Notes(Protocol):
     """What was reported and seen."""
 
     def get(self, name: str) -> str:
-        """ "" where nothing was noted."""
+        """ "" if nothing was noted."""
 
     def note(self, name: str, value: str) -> None:
         """Durable."""
@@ -65,7 +65,7 @@ class UpdateNews:
             maillog.fault("update: the postmaster could not be notified", error=error)
 
     async def look(self) -> None:
-        """See what became of the last update, and report what is new. Raises: DialpostError where that fails."""
+        """See what became of the last update, and report what is new. Raises: DialpostError if that fails."""
         async with self._one:
             self._record = record = await asyncio.to_thread(self._records.now)
             self._is_seen = record is not None and await asyncio.to_thread(self._notes.get, _SEEN) == record.id

@@ -21,7 +21,7 @@ def downgrade(content: bytes, block_bytes: int = 1 << 20, goal: Goal | None = No
 
 
 def leaves_of(content: bytes) -> list[tuple[str, bytes]]:
-    """What a reader gets: type and decoded content of each leaf, line ends apart."""
+    """What a reader gets: type and decoded content of each leaf, line endings apart."""
     message = email.message_from_bytes(content)
     return [
         (

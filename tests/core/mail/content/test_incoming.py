@@ -1,4 +1,4 @@
-"""Content on its way in: the end of DATA, dots, line ends, in any split."""
+"""Content on its way in: the end of DATA, dots, line endings, in any split."""
 
 import itertools
 import re
@@ -75,7 +75,7 @@ def test_line_ends_in_any_split(data: bytes, cuts: list[int]) -> None:
 @pytest.mark.parametrize(
     ("data", "stored"),
     [
-        (b"a\r\r\nb\r\r\n\r\r\nc", b"a\nb\n\nc\n"),  # line ends converted twice: the empty line stays one
+        (b"a\r\r\nb\r\r\n\r\r\nc", b"a\nb\n\nc\n"),  # line endings converted twice: the empty line stays one
         (b"a\r\r\r\n", b"a\n"),
         (b"a\n\rb\n\r\n\rc", b"a\nb\n\nc\n"),  # LF CR: no line becomes the fold of the one before
         (b"a\rb\r\rc\r", b"a b c\n"),

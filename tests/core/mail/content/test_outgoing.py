@@ -1,4 +1,4 @@
-"""Content on its way out: line ends, dots, facts; the same whatever the split."""
+"""Content on its way out: line endings, dots, facts; the same whatever the split."""
 
 import pytest
 from hypothesis import given

@@ -42,7 +42,7 @@ CASES = [
     (b"From me to you\nhello\n\nthere\n", b"+\nFrom me to you\nhello\n\nthere\n"),
     (b"A: b\nFrom me to you\n\nthere\n", b"A: b\n+\nFrom me to you\n\nthere\n"),
     (b"A: b\n\nFrom here on\nE: f\n", b"A: b\n+\nFrom here on\nE: f\n"),
-    # fields with blanks before the colon, and with odd names
+    # fields with spaces before the colon, and with odd names
     (b"From  : x\nFrom :x\nFrom\t: y\n\nhello\n", b"From  : x\nFrom :x\nFrom\t: y\n+\nhello\n"),
     (b"From:x\n>From: y\nGr\xc3\xb6\xc3\x9fe: 5\n\n", b"From:x\n>From: y\nGr\xc3\xb6\xc3\x9fe: 5\n+\n"),
     (b"n" * 300 + b": z\n\n", b"n" * 300 + b": z\n+\n"),

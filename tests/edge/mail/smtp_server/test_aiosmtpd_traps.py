@@ -31,7 +31,7 @@ async def test_trap_1_the_timer_is_reset_while_data_flows() -> None:
         await begin_data(client)
         for number in range(1, 6):
             client.send(part)
-            here = number * len(part) - len(b"\r\n")  # the line end may wait for what follows it
+            here = number * len(part) - len(b"\r\n")  # the line ending may wait for what follows it
             await eventually(lambda here=here: policy.sinks[0].size >= here)
             leap(SmtpConfig().data_timeout_s * 0.9)
         assert (await client.talk("."))[0].startswith("250 2.0.0 Ok: queued as")

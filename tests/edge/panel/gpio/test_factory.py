@@ -386,7 +386,7 @@ def test_an_input_has_no_level_to_set(factory: LibgpiodFactory) -> None:
 
 
 def real_chip() -> str:
-    """The label of a chip made for trying, "" where the kernel has none."""
+    """The label of a chip made for trying, "" if the kernel has none."""
     for path in sorted(Path("/dev").glob("gpiochip*")):
         try:
             with gpiod.Chip(str(path)) as chip:

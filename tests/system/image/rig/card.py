@@ -59,17 +59,17 @@ class Card:
         self._mtools("mcopy", "-o", "-", f"::{name}", data=text.encode())
 
     def remove(self, name: str) -> None:
-        """Take a file off the boot partition. Raises: OSError where it is not there."""
+        """Take a file off the boot partition. Raises: OSError if it is not there."""
         self._mtools("mdel", f"::{name}")
 
     def get(self, name: str) -> str | None:
-        """A file of the boot partition; None where it is not there."""
+        """A file of the boot partition; None if it is not there."""
         if name.lower() not in (there.lower() for there in self.names()):
             return None
         return self.read(name).decode()
 
     def read(self, name: str) -> bytes:
-        """What is in a file of the boot partition. Raises: OSError where it is not there."""
+        """What is in a file of the boot partition. Raises: OSError if it is not there."""
         return self._mtools("mtype", f"::{name}")
 
     def names(self) -> list[str]:

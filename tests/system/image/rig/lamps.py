@@ -23,7 +23,7 @@ class LampRecord:
         self._looks: list[tuple[float, int]] = []
 
     def watch(self, qmp: Qmp, until: Callable[[], bool], within_s: float) -> None:
-        """Look until that is true. Raises: AssertionError where it does not come."""
+        """Look until that is true. Raises: AssertionError if it does not come."""
         deadline_s = time.monotonic() + within_s
         while not until():
             assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {until}"

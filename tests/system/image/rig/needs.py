@@ -10,7 +10,7 @@ _COMMANDS = ("qemu-system-aarch64", "mcopy", "/sbin/sfdisk", "/sbin/mke2fs", "zs
 
 
 def lacking() -> str:
-    """What is not there, and how to get it; "" where all is."""
+    """What is not there, and how to get it; "" if all is."""
     for command in _COMMANDS:
         if shutil.which(command) is None:
             return f"the command {command}; get it with: make image-deps"

@@ -44,7 +44,7 @@ class Model(Enum):
 
 
 def emulator() -> list[str]:
-    """A QEMU that knows the Raspberry Pi 4: this machine's, or that of the tree; [] where there is none."""
+    """A QEMU that knows the Raspberry Pi 4: this machine's, or that of the tree; [] if there is none."""
     own = ""
     if shutil.which("qemu-system-aarch64"):
         own = subprocess.run(

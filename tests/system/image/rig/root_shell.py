@@ -42,7 +42,7 @@ class RootShell:
         self.run("stty -echo; PS1=; PS2=; export TERM=dumb PAGER=cat SYSTEMD_COLORS=0")
 
     def run(self, command: str, *, within_s: float = 60.0, check: bool = True) -> str:
-        """What a command wrote, without its last line end. Raises: AssertionError where it failed, TimeoutError."""
+        """What a command wrote, without its last line end. Raises: AssertionError if it failed, TimeoutError."""
         mark = f"done-{next(_marks)}-"
         self._seen = b""
         # The mark is put together by the shell, so that the echo of this line is not taken for it.

@@ -113,7 +113,7 @@ def faults(data: Path, promise: Promise) -> list[str]:
 
 
 def config_number(text: str, base: str = config_text(20_000)) -> int:
-    """Which of the test's configurations that is: `base` but for its number. Raises: ValueError where it is not."""
+    """Which of the test's configurations that is: `base` but for its number. Raises: ValueError if it is not."""
     try:
         found = parse_config(split_header(text)[1])
     except DialpostError as error:

@@ -55,7 +55,7 @@ class CuttingProxy:
                 up.join(10)
 
     def _answers(self, server: socket.socket, client: socket.socket) -> bool:
-        """Forward until the server ends; False where the line was cut instead."""
+        """Forward until the server ends; False if the line was cut instead."""
         seen = b""
         while piece := server.recv(65_536):
             seen += piece

@@ -107,7 +107,7 @@ class TelephoneLine:
         self.do(clear)
 
     def check(self) -> None:
-        """Raises: RigError where telling somebody of a carrier went wrong."""
+        """Raises: RigError if telling somebody of a carrier went wrong."""
         failed, self._failed = self._failed, []
         if failed:
             raise RigError(f"telling of the carrier failed: {failed[0]!r}") from failed[0]

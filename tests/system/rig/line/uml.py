@@ -219,7 +219,7 @@ class Guest:
         self.run("sh", "-c", script, "sh", path, f"{mode:o}", input=content)
 
     def read(self, path: str) -> str:
-        """Read a file inside; "" where there is none."""
+        """Read a file inside; "" if there is none."""
         return self.run("sh", "-c", '[ ! -e "$1" ] || cat "$1"', "sh", path).stdout
 
     def fetch(self, path: str) -> Path:
@@ -342,7 +342,7 @@ def _needs_xstate() -> bool:
 
 
 def missing_for_guests(*trees: str) -> str:
-    """What guests lack on this machine, in words; "" where all is there."""
+    """What guests lack on this machine, in words; "" if all is there."""
     lacking = [f"the command {KERNEL}"] if shutil.which(KERNEL) is None else []
     lacking += [str(_XSTATE)] if _needs_xstate() and not _XSTATE.exists() else []
     lacking += [f"the guests' tree {tree} in {CACHE}" for tree in trees if not (CACHE / f"{tree}.inputs").exists()]

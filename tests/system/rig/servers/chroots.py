@@ -22,7 +22,7 @@ HOW_TO_GET = "get it with: make system-deps (as root)"
 
 
 def missing(*, servers: Sequence[str] = (), commands: Sequence[str] = ()) -> str:
-    """What is not there, in words, with the command that gets it; "" where all is."""
+    """What is not there, in words, with the command that gets it; "" if all is."""
     lacking = [f"the command {name}" for name in commands if shutil.which(name, path=_PATH) is None]
     if servers and os.geteuid() != 0:
         return f"to be root, as real servers run in chroots ({', '.join(servers)}); run: sudo make test-system"

@@ -67,7 +67,7 @@ def blotted(text: str) -> str:
 def with_secrets(text: str, table: Mapping[str, object]) -> Candidate:
     """A text in which secrets may be masked, with those that `table` has in the same place restored.
 
-    Raises: ConfigError where the text is not TOML.
+    Raises: ConfigError if the text is not TOML.
     """
     known = {place.key: value for place, value in places(table)}
     candidate = Candidate(text)

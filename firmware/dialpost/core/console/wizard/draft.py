@@ -47,7 +47,7 @@ class Draft:
     answers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def get(self, name: str) -> str:
-        """An answer, "" where there is none (yet)."""
+        """An answer, "" if there is none (yet)."""
         return self.answers.get(name, "")
 
     def has(self, name: str) -> bool:

@@ -178,8 +178,9 @@ def page() -> str:
     ]
     return (
         "# The states of a call\n\n"
-        "Generated from the table in `firmware/dialpost/core/line/call/states.py`, which is what runs;\n"
-        "don't edit it. `.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md` renews it.\n\n"
+        "Generated from the table that the code uses, in `firmware/dialpost/core/line/call/states.py`.\n"
+        "Don't edit it; regenerate it with\n"
+        "`.venv/bin/python -m dialpost.core.line.call.states > docs/call-states.md`.\n\n"
         f"```mermaid\n{mermaid()}```\n\n"
         "What each state ignores, and why:\n\n| state | event | because |\n|---|---|---|\n"
         + "\n".join(ignored)

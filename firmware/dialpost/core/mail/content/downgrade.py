@@ -6,8 +6,9 @@ corrected on the way. A reader sees the same. Content that must not be changed i
 part, partial messages. If such a part has a line that is too long, the line is broken as in Postfix, because it
 would be refused otherwise.
 
-There are two passes, in blocks of any size: first `plan` finds out what each leaf holds, then `Downgrade` rewrites.
-Memory is bounded by the header of one part, never by the message. Content is as stored, with LF line ends.
+There are two passes, in blocks of any size: first `plan` finds out what each leaf contains, then `Downgrade`
+rewrites. Memory is bounded by the header of one part, never by the message. Content is as stored, with LF line
+ends.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What one leaf part holds."""
+    """What one leaf part contains."""
 
     size: int
     eight_bit_bytes: int
@@ -143,7 +144,7 @@ def plan(read: Callable[[], Iterable[bytes]], goal: Goal | None = None) -> Plan:
         if not planner.undivided:
             charset = planner.charset.decode("ascii", "replace")
             return Plan(goal, tuple(planner.leaves), charset, never_divided)
-        never_divided |= planner.undivided  # its text would be taken for a preamble, which nobody reads
+        never_divided |= planner.undivided  # its text would be taken for a preamble, which nobody sees
 
 
 class Downgrade:
@@ -198,7 +199,7 @@ class _Rewriter(Walker):
         return b"" if encoder is None else encoder.finish(keep_line_end=keep_line_end)
 
     def _relabelled(self, part: Part, *, is_wrong: bool) -> bytes:
-        """The header of what is 7-bit now, or was all the time."""
+        """The header of a part that is 7-bit now, or always was."""
         if not self._goal.ascii_body or not is_wrong:
             return self._written(part.fields)
         return self._written([*part.without(b"content-transfer-encoding"), b"Content-Transfer-Encoding: 7bit\n"])
@@ -223,7 +224,7 @@ def _encoder(part: Part, leaf: Leaf, goal: Goal) -> Encoder | None:
 
 
 def _content_type(part: Part, leaf: Leaf) -> list[bytes]:
-    """A Content-Type that says what the text is written in, as far as that is known (RFC 1428 §3)."""
+    """A Content-Type that names the text's character set, as far as that is known (RFC 1428 §3)."""
     kind = b"" if part.is_broken_multipart else part.content_type.strip().rstrip(b"; ")
     if not leaf.eight_bit_bytes:
         return [b"Content-Type: " + kind + b"\n"] if kind else []

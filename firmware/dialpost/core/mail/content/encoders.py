@@ -19,17 +19,17 @@ _HIGH_BYTES = bytes(range(0x80, 0x100))
 
 
 class Encoder(Protocol):
-    """What the rewriting needs of each."""
+    """What the rewriting needs from each encoder."""
 
     def feed(self, piece: bytes) -> bytes:
         """One line, or a part of a very long one."""
 
     def finish(self, *, keep_line_end: bool) -> bytes:
-        """The rest; the end of the last line too, where no boundary follows that owns it."""
+        """The rest, including the end of the last line if no boundary follows to which it belongs."""
 
 
 class QuotedPrintable:
-    """Encodes text as quoted-printable. Line ends stay line ends."""
+    """Encodes text as quoted-printable. Line endings stay line endings."""
 
     def feed(self, piece: bytes) -> bytes:
         """One line, or a part of a very long one."""

@@ -56,8 +56,8 @@ def _held_length(data: bytes) -> int:
 class LineEnds:
     """Converts content into the stored form, with the same lines in the same order.
 
-    CR LF, LF, and CR CR LF (a line end converted twice) each end a line. Any other run of CRs becomes a blank, or
-    nothing at the start of a line, where a blank would fold it into the line before.
+    CR LF, LF, and CR CR LF (a line ending converted twice) each end a line. Any other run of CRs becomes a space,
+    or nothing at the start of a line, where a space would fold it into the previous line.
     """
 
     def __init__(self) -> None:
@@ -83,6 +83,6 @@ class LineEnds:
         return whole
 
     def finish(self) -> bytes:
-        """Returns what is missing for the content to end with a line end (BDAT may leave it out)."""
+        """Returns what is missing for the content to end with a line ending (BDAT may leave it out)."""
         is_open, self._at_line_start, self._has_cr = not self._at_line_start, True, False
         return b"\n" if is_open else b""

@@ -1,7 +1,7 @@
-"""Outgoing content: CRLF line ends, and the doubled dots of DATA (RFC 5321 §4.5.2).
+"""Outgoing content: CRLF line endings, and the doubled dots of DATA (RFC 5321 §4.5.2).
 
-Content is stored with LF line ends and no CR. If there is a CR all the same, it never reaches the wire alone: CRLF
-counts as a line end, and a bare CR becomes a blank, so no message can smuggle an end of DATA to a server that
+Content is stored with LF line endings and no CR. A CR that is there nevertheless never reaches the wire alone: CRLF
+counts as a line ending, and a bare CR becomes a space, so no message can smuggle an end of DATA to a server that
 accepts more than CRLF.CRLF. Every class accepts any split of its input.
 """
 
@@ -19,7 +19,7 @@ _LONG_LINE = re.compile(rb"\n[^\n]{999}")
 class ContentFacts:
     """The facts about content that are needed before it is offered to a server.
 
-    `size` is the stored length in bytes of the outgoing part (LF line ends); `wire_size` that with CRLF.
+    `size` is the stored length in bytes of the outgoing part (LF line endings); `wire_size` that with CRLF.
     `has_long_line`: a line is longer than servers must accept.
     """
 
@@ -75,16 +75,16 @@ class Survey:
         self._has_long_line = self._has_long_line or self._line_octets > MAX_LINE_OCTETS
 
     def facts(self) -> ContentFacts:
-        """The facts, once everything was fed. A last line without an end gets one on the wire."""
+        """The facts, once everything was fed in. A last line without an ending gets one on the wire."""
         missing_end = 2 if self._last != b"\n" else 0
         wire_size = self._size + self._lines + missing_end
         return ContentFacts(self._size, wire_size, self._eight_bit, self._eight_bit_header, self._has_long_line)
 
 
 class LineFold:
-    """Breaks lines that are too long, like Postfix (smtp_line_length_limit): before a blank if there is one.
+    """Breaks lines that are too long, like Postfix (smtp_line_length_limit): before a space if there is one.
 
-    In a header that is a fold (RFC 5322 §2.2.3), which a signature of relaxed form survives. Elsewhere a blank is
+    In a header that is a fold (RFC 5322 §2.2.3), which a signature of relaxed form survives. Elsewhere a space is
     inserted at the start of the new line.
     """
 
@@ -102,7 +102,7 @@ class LineFold:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """The last line, where it has no end."""
+        """The last line, if it has no ending."""
         held, self._held = self._held, b""
         return self._folded(held)
 
@@ -115,7 +115,7 @@ class LineFold:
                 line = line[cut:]
                 continue
             cut = MAX_LINE_OCTETS
-            while cut > MAX_LINE_OCTETS - 4 and line[cut] & 0xC0 == 0x80:  # not inside of a UTF-8 character
+            while cut > MAX_LINE_OCTETS - 4 and line[cut] & 0xC0 == 0x80:  # not inside a UTF-8 character
                 cut -= 1
             done.append(line[:cut])
             line = b" " + line[cut:]
@@ -150,7 +150,7 @@ class LineEnds:
 
 
 class DotStuffing:
-    """LF content to what goes between DATA and the final dot, that dot included."""
+    """Turns LF content into what goes between DATA and the final dot, that dot included."""
 
     def __init__(self) -> None:
         self._line_ends = LineEnds()
@@ -161,7 +161,7 @@ class DotStuffing:
         return self._stuff(self._line_ends.convert(block))
 
     def finish(self) -> bytes:
-        """The end of the last line, where it is missing, and the final dot."""
+        """The end of the last line, if it is missing, and the final dot."""
         return self._stuff(self._line_ends.finish()) + b".\r\n"
 
     def _stuff(self, wire: bytes) -> bytes:

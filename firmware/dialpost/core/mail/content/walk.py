@@ -1,7 +1,7 @@
 """Splits a stored message into headers, leaf parts and the text between them, in blocks of any size (RFC 2046).
 
 Memory is bounded by the header of one part. Foreign structure is read as mail programs read it: a multipart counts
-as one whatever encoding its label names (RFC 2045 §6.4 allows none), and without a boundary as text.
+as one whatever encoding its label names (RFC 2045 §6.4 allows none), and as text if it has no boundary.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class CannotDowngradeError(DialpostError):
 
 
 class Part:
-    """The header of one part, understood as far as needed."""
+    """The header of one part, parsed as far as needed."""
 
     def __init__(self, fields: list[bytes], default_type: bytes) -> None:
         self.fields = fields
@@ -47,7 +47,7 @@ class Part:
         self.is_never_divided = False
 
     def value(self, name: bytes) -> bytes:
-        """The first field of that name, unfolded; b"" where there is none."""
+        """The first field of that name, unfolded; b"" if there is none."""
         for field in self.fields:
             key, colon, value = field.partition(b":")
             if colon and key.strip().lower() == name:
@@ -60,18 +60,19 @@ class Part:
 
     @property
     def charset(self) -> bytes:
-        """The character set the header names, b"" for none."""
+        """The character set that the header names, b"" for none."""
         found = _CHARSET.search(self.content_type)
         return found[1] if found else b""
 
     @property
     def is_encoded(self) -> bool:
-        """Whether the content stands for other content. A label nobody knows (`8bits`, `plain`) says nothing."""
+        """Whether the content is an encoding of other content. An unknown label (`8bits`, `plain`) means
+        nothing."""
         return self.encoding in (b"base64", b"quoted-printable")
 
     @property
     def is_multipart(self) -> bool:
-        """Whether it has parts that may be looked at: the inside of a signed one may not (RFC 1847 §2.1)."""
+        """Whether it has parts that may be examined: the inside of a signed one may not (RFC 1847 §2.1)."""
         return self._is_open_multipart and bool(self.boundary) and not self.is_never_divided
 
     @property
@@ -81,17 +82,17 @@ class Part:
 
     @property
     def is_opaque(self) -> bool:
-        """Whether nothing in it may be changed, nor an encoding put on it (RFC 2046 §5.2, RFC 1847 §2.1)."""
+        """Whether nothing in it may be changed, and no encoding applied to it (RFC 2046 §5.2, RFC 1847 §2.1)."""
         return self.is_too_deep or self.type in _OPAQUE
 
     @property
     def is_report(self) -> bool:
-        """Whether it is fields for a program (RFC 3464 §2.1), on which no encoding may be put."""
+        """Whether it consists of fields for a program (RFC 3464 §2.1), to which no encoding may be applied."""
         return self.type in _REPORTS
 
     @property
     def is_broken_multipart(self) -> bool:
-        """Whether it names itself a multipart and has no boundary, or never uses it: readers show it as text."""
+        """Whether it claims to be a multipart but has no boundary, or never uses it: readers show it as text."""
         return self._is_open_multipart and not self.is_too_deep and not self.is_multipart
 
     @property
@@ -102,14 +103,14 @@ class Part:
 class _Mode(Enum):
     HEADER = auto()
     LEAF = auto()
-    BETWEEN = auto()  # preamble and epilogue of a multipart: for nobody's eyes
+    BETWEEN = auto()  # preamble and epilogue of a multipart, which nobody sees
 
 
 class Walker:
-    """Subclasses say what to do with headers, leaves and the rest.
+    """Subclasses decide what to do with headers, leaves and the rest.
 
-    Multiparts are numbered as they come; of those in `never_divided` an earlier walk saw that their boundary is
-    nowhere. `undivided` are those this walk met no boundary of so far.
+    Multiparts are numbered in order; for those in `never_divided` an earlier walk found no boundary. `undivided`
+    are those for which this walk has found none so far.
     """
 
     def __init__(self, never_divided: frozenset[int] = frozenset()) -> None:
@@ -160,7 +161,7 @@ class Walker:
         raise NotImplementedError
 
     def end_of_leaf(self, *, keep_line_end: bool) -> bytes:
-        """A leaf may be over; its last line end belongs to the boundary that follows, where one does."""
+        """A leaf may be over; its last line ending belongs to the boundary that follows, if one does."""
         raise NotImplementedError
 
     def _piece(self, piece: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """The ESMTP client: one session from greeting to QUIT, without I/O.
 
-The driver passes input on (`receive`, `eof`, `failed`), sends what `data_to_send` returns, and does what the events
-say. It submits messages while `can_submit`, and content while `content_wanted` asks for it. Nothing here waits or
-knows the time: `waiting_for` says how long the driver may wait.
+The driver passes input on (`receive`, `eof`, `failed`), sends what `data_to_send` returns, and acts on the events.
+It submits messages while `can_submit`, and content while `content_wanted` asks for it. Nothing here waits or knows
+the time: `waiting_for` says how long the driver may wait.
 
 Every message submitted comes back in exactly one `Finished`, whatever happens, before `Ended`.
 """
@@ -35,7 +35,7 @@ _PHASE_WAIT_S = {
     Phase.STARTTLS: 120.0,
     Phase.HANDSHAKE: 180.0,
     Phase.LOGIN: 180.0,  # RFC 4954 §4
-    Phase.QUIT: 5.0,  # all mail is answered for: a line that is paid for is not kept up for a farewell
+    Phase.QUIT: 5.0,  # every message has its reply: a paid line is not kept up for a farewell
 }
 _ETRN_WAIT_S = 300.0
 _ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
@@ -45,7 +45,7 @@ _ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
 class Waiting:
     """What the server's next reply will answer, and how long it may take, in s.
 
-    `least_s`: how long it is waited for, at least, where nothing but this wait keeps a paid line up.
+    `least_s`: the minimum wait if nothing else keeps a paid line up.
     """
 
     what: str
@@ -76,7 +76,7 @@ class EsmtpClient:
         self._opening = Opening(settings, self._wire, tls=tls, verified=verified)
         self._mailing: Mailing | None = None
         self._etrn_name: str | None = None
-        self.answers = 0  # replies so far: what the driver's clock for the next one starts from
+        self.answers = 0  # replies so far: the driver's clock for the next one starts from here
 
     # What the driver asks
 
@@ -92,12 +92,12 @@ class EsmtpClient:
 
     @property
     def extensions(self) -> Extensions:
-        """The extensions that the server offers, as far as known, without those it was found not to support."""
+        """The extensions that the server offers, as far as known, except those it turned out not to support."""
         return without(self._opening.extensions, self._settings.without)
 
     @property
     def can_submit(self) -> bool:
-        """Whether one more message is of use now."""
+        """Whether one more message can be used now."""
         return self.phase is Phase.OPEN and self._mailing is not None and self._mailing.can_submit
 
     @property
@@ -133,25 +133,26 @@ class EsmtpClient:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether more is to be sent, but not before the server has answered."""
+        """Whether there is more to send, but only after the server has answered."""
         held_by_answer = self.waiting_for is not None and self.content_wanted is None
         return held_by_answer and self._mailing is not None and self._mailing.has_unsent
 
     @property
     def learnt(self) -> Lesson | None:
-        """What the next session with this host should do without; messages that fell with it are `again`."""
+        """What the next session with this host should do without; messages interrupted because of it are
+        `again`."""
         return None if self._mailing is None else self._mailing.learnt
 
     @property
     def lessons(self) -> tuple[Lesson, ...]:
-        """Everything this session showed the host not to do."""
+        """Everything that this session showed the host doesn't support."""
         if self._mailing is None:
             return ()
         parameters = sorted(self._mailing.refused_parameters, key=lambda lesson: lesson.name)
         return (*([self._mailing.learnt] if self._mailing.learnt else []), *parameters)
 
     def data_to_send(self) -> bytes:
-        """The bytes to send now, in order; they are not given again."""
+        """The bytes to send now, in order; they are returned only once."""
         return self._wire.take_output()
 
     # What the driver does
@@ -163,12 +164,12 @@ class EsmtpClient:
         return self._wire.take_events()
 
     def feed(self, block: bytes, *, last: bool) -> None:
-        """Stored content (LF line ends) for `content_wanted`; `last` where the message ends with it."""
+        """Stored content (LF line endings) for `content_wanted`; `last` if the message ends with it."""
         assert self._mailing is not None
         self._mailing.feed(block, last=last)
 
     def content_failed(self, why: str) -> list[Event]:
-        """The rest of the content that is wanted can't be read. Nobody gets half a message."""
+        """The rest of the wanted content can't be read. Nobody gets half a message."""
         assert self._mailing is not None
         reply = Reply(451, (why,), "4.3.0")
         if not self._mailing.content_failed(reply):
@@ -196,10 +197,10 @@ class EsmtpClient:
     # What the driver passes on
 
     def receive(self, data: bytes, *, unheard_bytes: int = 0) -> list[Event]:
-        """Bytes from the server, in any split. Once the session is over nothing more is read.
+        """Bytes from the server, split anywhere. Once the session is over, nothing more is read.
 
-        `unheard_bytes`: how many of the last bytes of `data_to_send` had certainly not reached it when it said
-        this.
+        `unheard_bytes`: how many of the last bytes of `data_to_send` had certainly not reached the server when it
+        sent this.
         """
         self._wire.unheard_bytes = unheard_bytes
         try:
@@ -221,11 +222,11 @@ class EsmtpClient:
         return self._wire.take_events()
 
     def tls_established(self, *, verified: bool) -> None:
-        """The handshake asked for by `StartTls` is done."""
+        """The handshake requested by `StartTls` is done."""
         self._opening.tls_established(verified=verified)
 
     def tls_failed(self, why: str) -> list[Event]:
-        """TLS could not be set up as configured: it takes an operator; meanwhile the mail waits."""
+        """TLS could not be set up as configured: that needs an operator; meanwhile the mail waits."""
         self._wire.drop_output()
         self._end(SessionFate.NEEDS_OPERATOR, why, Reply(451, (why,), "4.7.5"))
         return self._wire.take_events()
@@ -249,7 +250,7 @@ class EsmtpClient:
         return self._wire.take_events()
 
     def timed_out(self, why: str) -> list[Event]:
-        """What is due did not come in time."""
+        """The reply that was due did not come in time."""
         if self.phase is Phase.OPEN and self._mailing is not None:
             self._mailing.timed_out()
         return self.failed(why)
@@ -257,7 +258,8 @@ class EsmtpClient:
     # Replies
 
     def _may_be_answer(self, reply: Reply) -> bool:
-        """Whether the server can have heard what it would answer. It may say good-bye any time (RFC 5321 §3.8)."""
+        """Whether the server can have received what it would be answering. It may close the session at any time
+        (RFC 5321 §3.8)."""
         if reply.code == 421 or self.phase is Phase.QUIT:
             return True
         if self._mailing is None or self._etrn_name is not None:
@@ -327,7 +329,7 @@ class EsmtpClient:
     def _lose(self, why: str, consequence: str = "", *, in_step: bool = True) -> None:
         self._wire.drop_output()
         refused = self._opening.refused
-        if refused is not None:  # the server said no, and left while another way was tried
+        if refused is not None:  # the server refused, and left while another way was tried
             self._end(refused.fate, refused.reason, refused.reply)
             return
         reply = Reply(451, (f"Connection with {self._host} interrupted: {why}",), "4.4.2")

@@ -1,7 +1,7 @@
 """MAIL and RCPT lines for one server: only parameters it offers, nothing that could break a line.
 
-Addresses were checked when the message was taken in; they are checked here again for what would let
-one address say something else on the wire (a line end, a blank, a bracket).
+Addresses were checked when the message was accepted. Here they are checked again for anything that would let an
+address say something else on the wire (a line ending, a space, a bracket).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NOTIFY_ORDER = (Notify.NEVER, Notify.SUCCESS, Notify.FAILURE, Notify.DELAY)
 def wire_address(address: str, *, utf8: bool) -> str | Reply:
     """The address as it may be sent: without SMTPUTF8 the domain as A-labels (RFC 6531 §3.2).
 
-    A `Reply` is the refusal where it can't be sent: 553 5.1.3 or 553 5.6.7.
+    If it can't be sent, the refusal as a `Reply`: 553 5.1.3 or 553 5.6.7.
     """
     if not address:
         return ""
@@ -66,7 +66,7 @@ def mail_line(
 
 
 def rcpt_line(recipient: Recipient, address: str, offered: Extensions, *, utf8: bool) -> bytes:
-    """`RCPT TO:` with NOTIFY and ORCPT where the server offers DSN (RFC 3461 §4.1, §4.2)."""
+    """`RCPT TO:` with NOTIFY and ORCPT if the server offers DSN (RFC 3461 §4.1, §4.2)."""
     words = [f"RCPT TO:<{address}>"]
     if offered.dsn:
         if recipient.notify:

@@ -1,4 +1,4 @@
-"""What a reply is expected to answer, and how long it is waited for."""
+"""What a reply is expected to answer, and how long to wait for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dialpost.core.mail.reply import Reply
 
 MAX_UNANSWERED_MESSAGES = 4
 MAX_UNANSWERED_BYTES = 32_768
-FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be taken
-SURE_RECIPIENTS = 100  # every server takes at least this many (RFC 5321 §4.5.3.1.8)
-MAX_RECIPIENTS = 1000  # in one transaction, until a server says it takes fewer
+FIRST_CHUNK_BYTES = 4096  # sent before the recipients are known to be accepted
+SURE_RECIPIENTS = 100  # every server accepts at least this many (RFC 5321 §4.5.3.1.8)
+MAX_RECIPIENTS = 1000  # in one transaction, until a server says that it accepts fewer
 
 
 class Ask(Enum):
@@ -25,13 +25,13 @@ class Ask(Enum):
     RCPT = auto()
     DATA = auto()
     DOT = auto()
-    NO_CONTENT = auto()  # the lone dot where no recipient was taken
+    NO_CONTENT = auto()  # the lone dot if no recipient was accepted
     CHUNK = auto()
     LAST_CHUNK = auto()
 
 
 FINAL = frozenset({Ask.DOT, Ask.LAST_CHUNK})
-"""The reply that takes responsibility for a message, or does not."""
+"""The reply that accepts responsibility for a message, or refuses it."""
 
 WAIT_S = {
     Ask.RSET: 300.0,
@@ -45,9 +45,9 @@ WAIT_S = {
 }
 """How long to wait for each reply (RFC 5321 §4.5.3.2), in s; each counts from the reply before it."""
 LEAST_WAIT_S = 30.0
-"""How long a host gets at least to answer, where nothing but this wait keeps a paid line up."""
+"""The least time a host gets to answer if nothing else keeps a paid line up."""
 LEAST_FINAL_WAIT_S = 180.0
-"""The same once a message was sent whole: hosts look for viruses then, and without the reply it is sent twice."""
+"""The same once a message was sent in full: hosts scan for viruses then, and without the reply it is sent twice."""
 GROUP_WAIT_S = 60.0
 """The limit until the host has shown that it answers commands sent together."""
 
@@ -56,8 +56,8 @@ GROUP_WAIT_S = 60.0
 class Expected:
     """One reply still to come. `number` is the recipient's, for RCPT.
 
-    `asked`: where its command ends on the wire, `end`: where the content does that belongs to it. `behind`: it was
-    sent while another reply was due.
+    `asked`: where its command ends on the wire, `end`: where its content ends. `behind`: it was sent while another
+    reply was due.
     """
 
     ask: Ask
@@ -68,34 +68,34 @@ class Expected:
     behind: bool = False
 
     def is_out_of_order(self, reply: Reply, *, answers_groups: bool) -> bool:
-        """Whether the server says that a command came when it could not: so it did not see what was before it.
+        """Whether the server says that a command came out of sequence, so that it did not see what came before it.
 
         `answers_groups`: it has shown that it answers commands sent together.
         """
-        unknown = reply.code in {500, 502} and not answers_groups  # it saw a part of a command
+        unknown = reply.code in {500, 502} and not answers_groups  # it saw part of a command
         if reply.code != 503 and not unknown:
-            return False  # nearly always: decided before anything of the transaction is looked through
+            return False  # nearly always: decided before the server looks at the transaction
         mail_reply = self.transaction.mail_reply
         in_place = {
             Ask.MAIL: True,
-            Ask.RCPT: mail_reply is not None and mail_reply.is_positive,  # else it is refused one way or another
+            Ask.RCPT: mail_reply is not None and mail_reply.is_positive,  # otherwise it gets some refusal
             Ask.DATA: bool(self.transaction.accepted),
         }
         return in_place.get(self.ask, False)
 
 
 def limit_s(due: Sequence[Expected], *, answers_groups: bool) -> float | None:
-    """How long the next reply of `due` may take; None where none is due."""
+    """How long the next reply of `due` may take; None if none is due."""
     if not due:
         return None
     return min(WAIT_S[due[0].ask], GROUP_WAIT_S if is_group(due) and not answers_groups else inf)
 
 
 def least_s(due: Sequence[Expected], *, answers_groups: bool) -> float:
-    """How long it is waited for, at least, on a line that is paid for it alone.
+    """The least time to wait for it on a line that is paid for this alone.
 
-    Whether a host answers groups has to be found out, or it never gets mail. Longer where a whole message is on
-    its way, also behind other commands: it would be sent twice.
+    Whether a host answers groups must be found out, or it never gets mail. Longer if a whole message is on its way,
+    even behind other commands, because it would be sent twice.
     """
     if is_group(due) and not answers_groups:
         return GROUP_WAIT_S
@@ -108,7 +108,7 @@ def is_group(due: Sequence[Expected]) -> bool:
 
 
 def script(transaction: Transaction, *, with_reset: bool, with_data: bool) -> Iterator[tuple[Expected, bytes]]:
-    """The commands of a transaction's envelope in their order, each with the reply it waits for."""
+    """The commands of a transaction's envelope in order, each with the reply it waits for."""
     if with_reset:
         yield Expected(Ask.RSET, transaction), b"RSET"
     yield Expected(Ask.MAIL, transaction), transaction.mail_line()
@@ -119,7 +119,7 @@ def script(transaction: Transaction, *, with_reset: bool, with_data: bool) -> It
 
 
 def window_is_open(unsettled: Iterable[Transaction]) -> bool:
-    """Whether one message more may go out: a lost line leaves the fate of few unknown."""
+    """Whether one more message may go out: if the line is lost, the fate of only a few may be unknown."""
     sent = [transaction for transaction in unsettled if transaction.content_whole]
     return not sent or (
         len(sent) < MAX_UNANSWERED_MESSAGES

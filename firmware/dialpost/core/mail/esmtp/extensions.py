@@ -25,9 +25,9 @@ class Extensions:
 
 
 def read_extensions(reply: Reply) -> Extensions:
-    """Understand the answer to EHLO; what isn't known is passed over.
+    """Parse the answer to EHLO; unknown extensions are ignored.
 
-    The old form `AUTH=LOGIN PLAIN` of some servers is taken too.
+    The old form `AUTH=LOGIN PLAIN` of some servers is accepted, too.
     """
     found: dict[str, list[str]] = {}
     for line in reply.lines[1:]:

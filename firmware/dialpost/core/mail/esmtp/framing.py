@@ -29,13 +29,13 @@ class DataFraming:
 
 
 class ChunkFraming:
-    """Every piece a BDAT command of its own, its length counted from the bytes that follow it."""
+    """Every piece is a separate BDAT command, with the length of the bytes that follow it."""
 
     def __init__(self) -> None:
         self._line_ends = LineEnds()
 
     def frame(self, block: bytes, *, last: bool) -> bytes:
-        """One BDAT command and its bytes; nothing where there is nothing to send yet."""
+        """One BDAT command and its bytes; nothing if there is nothing to send yet."""
         wire = self._line_ends.convert(block)
         if last:
             wire += self._line_ends.finish()

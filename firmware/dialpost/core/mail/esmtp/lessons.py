@@ -11,7 +11,7 @@ from dialpost.core.mail.reply import Reply
 
 
 class Lesson(Enum):
-    """What a session showed its host not to do as it offers it: the next one goes without."""
+    """An extension that the host offered and that did not work: the next session does without it."""
 
     NO_CHUNKING = "it offers CHUNKING but does not keep to it"
     NO_PIPELINING = "it loses commands that are sent together, or answers them out of order"

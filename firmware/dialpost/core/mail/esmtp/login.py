@@ -1,6 +1,6 @@
 """Logging in: the choice of mechanism, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
 
-Name and password are sent in clear only if the configuration says so.
+Name and password are sent in clear text only if the configuration says so.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from dialpost.core.errors import ProtocolError
 _WORDS = {AuthMechanism.PLAIN: "PLAIN", AuthMechanism.LOGIN: "LOGIN", AuthMechanism.CRAM_MD5: "CRAM-MD5"}
 _CLEAR = (AuthMechanism.PLAIN, AuthMechanism.LOGIN)
 CLEAR_WORDS = frozenset(_WORDS[mechanism] for mechanism in _CLEAR)
-"""Ways that send the password itself."""
+"""Mechanisms that send the password itself."""
 
 
 def mechanisms_to_try(
     choice: AuthMechanism, offered: frozenset[str], *, tls: bool, verified: bool, clear_password: bool = False
 ) -> tuple[AuthMechanism, ...]:
-    """The ways to log in, best first; none where no acceptable one is offered.
+    """The mechanisms to try, best first; none if no acceptable one is offered.
 
-    Inside TLS with a verified certificate a plain password is the shortest and lets the server keep only
-    a hash. With TLS but nobody verified, a challenge is tried first; without TLS nothing else will do, unless
-    `clear_password` allows it.
+    Inside TLS with a verified certificate, a plain password is shortest and lets the server keep only a hash. With
+    unverified TLS, a challenge is tried first; without TLS nothing else is acceptable, unless `clear_password`
+    allows it.
     """
     if choice is not AuthMechanism.AUTO:
         order: tuple[AuthMechanism, ...] = (choice,)
@@ -61,10 +61,10 @@ class Login:
         return b"AUTH " + self.word.encode()
 
     def respond(self, challenge: str) -> bytes:
-        """The line that answers a 334. Raises: ProtocolError where nothing (more) should be asked."""
+        """The line that answers a 334. Raises: ProtocolError if nothing (more) should be asked."""
         self._round += 1
         if self._mechanism is AuthMechanism.PLAIN and self._round == 1:
-            return self.begin().split()[-1]  # it overlooked what came with AUTH
+            return self.begin().split()[-1]  # it ignored the initial response sent with AUTH
         if self._mechanism is AuthMechanism.LOGIN and self._round <= 2:
             # The prompts' wording differs between servers; their order doesn't.
             return base64.b64encode(self._user if self._round == 1 else self._password)

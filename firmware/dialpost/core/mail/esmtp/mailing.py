@@ -1,19 +1,20 @@
-"""What may be sent now, and whose answer the next reply is.
+"""What may be sent now, and what the next reply answers.
 
-Commands leave in the tightest groups RFC 2920 §3.1 allows: MAIL, RCPT ... DATA end a group, and the
-content begins the next, with the MAIL, RCPT ... DATA of the next message behind its final dot. So each
-message costs one wait. With CHUNKING there is none: BDAT needs no go-ahead, and the next message follows
-at once. Then the look-ahead is bounded, so that a lost line leaves few messages whose fate is unknown,
-and an RSET parts the messages, so that what failed in one means nothing for the next (RFC 3030 §2).
+Commands leave in the tightest groups RFC 2920 §3.1 allows: MAIL, RCPT ... DATA end a group, and the content begins
+the next, with the MAIL, RCPT ... DATA of the next message after its final dot. So each message costs one wait. With
+CHUNKING it costs none: BDAT needs no go-ahead, and the next message follows immediately. Then the look-ahead is
+limited, so that a lost line leaves few messages whose fate is unknown, and an RSET separates the messages, so that
+a failure in one does not affect the next (RFC 3030 §2).
 
-Replies are counted: each command sent puts one `Expected` into a queue, each reply takes the first out.
-A server that gets out of step is left at once; nothing is concluded from replies that may be shifted. Where
-commands were sent together that may be why: some hosts, and boxes on the way to them, lose what follows the first
-of a group or answer it out of order. Then `learnt` says so, and what fell with the session can go without groups.
+Replies are counted: each command sent puts one `Expected` into a queue, each reply takes the first out. If a server
+gets out of step, the session ends immediately; nothing is concluded from replies that may be shifted. Commands sent
+together may be the reason: some hosts, and boxes on the way to them, lose what follows the first command of a group
+or answer it out of order. Then `learnt` says so, and what the session left undone can be sent without groups.
 
-A yes to content is one only if the server can have heard its last byte. With DATA the 354 proves the step before
-each content. With CHUNKING nothing does: one 2yz too many that leaves it after the last byte has reached its TCP
-is on the wire the BDAT's own answer. It shows at the next answer, when the message has counted as delivered.
+Content counts as accepted only if the server can have received its last byte. With DATA the 354 proves before each
+content that both sides are in step. With CHUNKING nothing does: a surplus 2yz that leaves the server after the last
+byte has reached its TCP is, on the wire, the BDAT's own answer. The next answer reveals it, after the message has
+counted as delivered.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ class Mailing:
         self._station = station
         self._waiting: deque[Transaction] = deque()
         self._current: Transaction | None = None
-        self._script: deque[tuple[Expected, bytes]] = deque()  # of the current one, not yet sent
+        self._script: deque[tuple[Expected, bytes]] = deque()  # of the current transaction, not yet sent
         self._framing: Framing = DataFraming()
         self._expected: deque[Expected] = deque()
-        self._unsettled: list[Transaction] = []  # begun, without all their replies
+        self._unsettled: list[Transaction] = []  # begun, with replies outstanding
         self._last_begun: Transaction | None = None
         self._needs_reset = False
         self._max_recipients = MAX_RECIPIENTS
@@ -71,27 +72,27 @@ class Mailing:
 
     @property
     def can_submit(self) -> bool:
-        """Whether one more message is of use now: one is kept ready behind the one going out."""
+        """Whether one more message can be used now: one is kept ready behind the one going out."""
         return not self._waiting and self._stop is None
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is being sent and no reply is due."""
-        return not (self._waiting or self._current or self._expected)  # what is unsettled waits for a reply
+        return not (self._waiting or self._current or self._expected)  # anything unsettled waits for a reply
 
     @property
     def has_unsent(self) -> bool:
-        """Whether more of the messages handed in has to be sent."""
+        """Whether there is more of the submitted messages to send."""
         return bool(self._waiting or self._current)
 
     @property
     def stopped_by(self) -> Reply | None:
-        """The reply that showed that no message can get through in this session, once all is answered."""
+        """The reply that showed that no message can get through in this session, once everything is answered."""
         return self._stop if not self._expected and self._current is None else None
 
     @property
     def wait_s(self) -> float | None:
-        """How long the next reply may take; None where none is due."""
+        """How long the next reply may take; None if none is due."""
         return limit_s(self._expected, answers_groups=self._answers_groups)
 
     @property
@@ -100,7 +101,8 @@ class Mailing:
         return least_s(self._expected, answers_groups=self._answers_groups)
 
     def is_asked(self, reply: Reply) -> bool:
-        """Whether the server can have heard what it would answer: for a yes all of it, for a no the command."""
+        """Whether the server can have received what it would be answering: for an acceptance all of it, for a
+        refusal the command."""
         due = self._expected[0]
         return (due.end if reply.is_positive else due.asked) <= self._wire.heard_bytes
 
@@ -125,10 +127,11 @@ class Mailing:
             return None
         return ContentRequest(current.mail.message, current, current.content_bytes, room)
 
-    # What the driver hands in
+    # What the driver submits
 
     def submit(self, message: OutgoingMessage, facts: ContentFacts) -> None:
-        """Take a message to send after those before it. What can't be sent at all is finished at once."""
+        """Accept a message to send after the earlier ones. One that can't be sent at all is finished
+        immediately."""
         mail = Mail(message, facts, self._offered, self._station)
         if mail.to_send:
             self._waiting.append(Transaction(mail, mail.to_send))
@@ -147,7 +150,7 @@ class Mailing:
             asked = begin + wire.index(b"\n") + 1
             self._expect(Expected(Ask.LAST_CHUNK if last else Ask.CHUNK, current), asked)
         elif last:
-            self._expect(Expected(Ask.DOT, current), 0)  # asked by DATA: it may say no at any time
+            self._expect(Expected(Ask.DOT, current), 0)  # requested by DATA: it may refuse at any time
         if last:
             current.content_whole = True
             # A final dot ends a transaction whatever the answer (RFC 5321 §4.1.1.4); a refused BDAT doesn't.
@@ -155,8 +158,8 @@ class Mailing:
         self.advance()
 
     def content_failed(self, reply: Reply) -> bool:
-        """The content can't be read to its end. False where only leaving the session keeps half a message
-        from being taken for a whole one.
+        """The content can't be read to its end. False if only ending the session keeps half a message from being
+        taken for a whole one.
         """
         current = self._current
         assert current is not None and current.stage is Stage.CONTENT
@@ -169,14 +172,14 @@ class Mailing:
         return True
 
     def receive(self, reply: Reply) -> bool:
-        """The next reply; whether the session goes on after it.
+        """The next reply; whether the session continues after it.
 
-        Raises: ProtocolError where it can't be the answer to what is due.
+        Raises: ProtocolError if it can't be the answer to what is due.
         """
         if not self._expected:
             raise ProtocolError(
                 f"the server replied out of turn: {reply}"
-            )  # pragma: no cover - the client looks first
+            )  # pragma: no cover - the client checks first
         due = self._expected.popleft()
         transaction = due.transaction
         transaction.unanswered -= 1
@@ -193,7 +196,8 @@ class Mailing:
         return True
 
     def early_answer(self, reply: Reply) -> bool:
-        """A refusal where no reply was due: it came while the content was still going out, or it is none of it."""
+        """A refusal while no reply was due: it came while the content was still going out, or does not belong to
+        it."""
         current = self._current
         if current is None or current.stage is not Stage.CONTENT:
             return False
@@ -205,7 +209,7 @@ class Mailing:
         return True
 
     def out_of_step(self, what: str, due: Expected | None = None) -> ProtocolError:
-        """An answer that can't be one (to `due`, else to the next), and what it teaches."""
+        """An answer that can't be right (for `due`, otherwise for the next), and what it teaches."""
         if due is None and self._expected:
             due = self._expected[0]
         is_to_chunk = due is not None and due.ask in (Ask.CHUNK, Ask.LAST_CHUNK)
@@ -221,7 +225,7 @@ class Mailing:
             self.learnt = Lesson.NO_PIPELINING
 
     def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:
-        """The session ends: every message handed in gets its outcomes now."""
+        """The session ends: every submitted message gets its outcomes now."""
         in_step = self.learnt is None and (in_step or not self._offered.pipelining)
         self._current = None
         self._script.clear()
@@ -262,7 +266,7 @@ class Mailing:
         return True
 
     def _should_learn_first(self, transaction: Transaction) -> bool:
-        """Whether to see first how many recipients the server takes, before it gets more of the same."""
+        """Whether to find out first how many recipients the server accepts, before sending more of them."""
         return len(transaction.numbers) > SURE_RECIPIENTS and any(
             earlier.mail is transaction.mail for earlier in self._unsettled
         )
@@ -296,7 +300,7 @@ class Mailing:
         self._needs_reset = needs_reset
 
     def _give_up_sending(self, transaction: Transaction) -> None:
-        """Nobody can be reached by the current transaction any more: send no more of it than was sent."""
+        """The current transaction can no longer reach anybody: send no more of it."""
         if transaction.stage is Stage.ASKED:
             return  # the reply to DATA decides
         self._sent(transaction, needs_reset=True)
@@ -333,11 +337,11 @@ class Mailing:
             transaction.content_reply = reply
             self._sent(transaction, needs_reset=True)
             return
-        transaction.was_in_step = True  # the one 3yz came in its place: the replies before it did, too
+        transaction.was_in_step = True  # the one 3yz came where it should: so did the replies before it
         if transaction.accepted:
             self._framing = DataFraming()
             transaction.stage = Stage.CONTENT
-        else:  # RFC 2920 §3.1: it waits for content nobody gets
+        else:  # RFC 2920 §3.1: it waits for content that nobody will get
             self._wire.send_line(b".")
             self._expect(Expected(Ask.NO_CONTENT, transaction), 0)
             self._sent(transaction, needs_reset=False)
@@ -345,13 +349,13 @@ class Mailing:
     def _note_content(self, due: Expected, transaction: Transaction, reply: Reply) -> None:
         refused_before = transaction.content_reply is not None and not transaction.content_reply.is_positive
         if refused_before:
-            return  # the rest of what was under way: 503 or the like
+            return  # replies to the rest that was under way: 503 or the like
         if due.ask is Ask.CHUNK and reply.is_positive:
             return
         if due.ask is not Ask.DOT and reply.code in {500, 502} and transaction.accepted:
-            # It offers BDAT and doesn't know it: the bytes that follow may have been read as commands.
+            # It offers BDAT and doesn't understand it: the bytes that follow may have been read as commands.
             self.learnt = Lesson.NO_CHUNKING
-            transaction.content_whole = False  # it says that it didn't take it
+            transaction.content_whole = False  # it says that it did not accept the message
             raise ProtocolError(f"the server offers CHUNKING but refused it: {reply}")
         transaction.content_reply = reply
 
@@ -360,7 +364,7 @@ class Mailing:
         if transaction.stage is not Stage.SENT or transaction.unanswered:
             return
         if transaction not in self._unsettled:
-            return  # pragma: no cover - settled once; a second time must not harm
+            return  # pragma: no cover - settled once; a second time must do no harm
         self._unsettled.remove(transaction)
         if transaction.accepted:
             self.refused_parameters |= transaction.without

@@ -1,7 +1,7 @@
 """From the greeting to a session in which mail may be sent: EHLO, STARTTLS, AUTH.
 
-What fails here is about the session, never about a message: no mail is ever refused for it. Nothing
-is sent in clear that the configuration wants protected.
+A failure here concerns the session, never a message: it never makes mail bounce. Nothing that the configuration
+wants protected is sent in clear text.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Opening:
     def __init__(self, settings: ConnectSettings, wire: Wire, *, tls: bool, verified: bool) -> None:
         self.phase = Phase.GREETING
         self.extensions = Extensions()
-        self.refused: SessionRefused | None = None  # what another way is being tried after
+        self.refused: SessionRefused | None = None  # the refusal after which another mechanism is being tried
         self._settings = settings
         self._wire = wire
         self._tls = tls
@@ -49,7 +49,7 @@ class Opening:
         self.phase = after(self.phase, step)
 
     def receive(self, reply: Reply) -> SessionRefused | None:
-        """A reply before the session is open; what ends it, if that is so. Raises: ProtocolError."""
+        """A reply before the session is open; returns what ends the session, if it does. Raises: ProtocolError."""
         if reply.code == 421:
             return self.refused or SessionRefused(SessionFate.NOT_SERVED, "the server closes the connection", reply)
         if self.phase is Phase.GREETING:
@@ -63,7 +63,7 @@ class Opening:
         raise ProtocolError(f"the server replied out of turn: {reply}")  # pragma: no cover - the client looks first
 
     def tls_established(self, *, verified: bool) -> None:
-        """The handshake is done: all that was learnt before it is forgotten (RFC 3207 §4.2)."""
+        """The handshake is done: everything learnt before it is discarded (RFC 3207 §4.2)."""
         self._tls, self._verified = True, verified
         self.extensions = Extensions()
         self.step(Step.TLS_UP)
@@ -78,7 +78,7 @@ class Opening:
 
     def _hello(self, reply: Reply) -> SessionRefused | None:
         if self.phase is Phase.EHLO and reply.is_permanent:
-            # RFC 5321 §3.2, §4.1.4: whatever it has against EHLO, HELO is worth a try.
+            # RFC 5321 §3.2, §4.1.4: whatever the reason for refusing EHLO, HELO is worth a try.
             self.refused = SessionRefused(SessionFate.NOT_SERVED, "the server refused our greeting", reply)
             self.step(Step.EHLO_UNKNOWN)
             self._wire.send_line(f"HELO {self._settings.helo}".encode())
@@ -139,10 +139,10 @@ class Opening:
 
     @property
     def _may_be_clear(self) -> bool:
-        """Whether a password may be read by anybody on the way: only if that was said in so many words.
+        """Whether anybody on the way may read a password: only if the configuration says so explicitly.
 
-        With opportunistic TLS a way of logging in that is named does not say it: whoever sits on the way can take
-        STARTTLS out of the dialogue (RFC 7435 §1).
+        With opportunistic TLS, naming a login mechanism does not say so: an attacker on the way can strip STARTTLS
+        from the dialogue (RFC 7435 §1).
         """
         is_named = self._settings.tls is TlsMode.NONE and self._settings.auth is not AuthMechanism.AUTO
         return is_named or self._settings.clear_password
@@ -192,7 +192,7 @@ class Opening:
         self._wire.send_line(line, shown="..." if line != b"*" else "*")
 
     def _mechanism_refused(self, reply: Reply) -> SessionRefused | None:
-        """Try the next way; after a refused name or password once only: hosts count wrong ones."""
+        """Try the next mechanism; after a refused name or password, only one more: hosts count wrong passwords."""
         refused = SessionRefused(SessionFate.LOGIN_REFUSED, "the server refused the login", reply)
         tells_of_the_way = reply.code in _MECHANISM_REFUSED or self._is_cancelled
         if not self._mechanisms or (self.refused is not None and not tells_of_the_way):

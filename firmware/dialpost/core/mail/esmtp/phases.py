@@ -1,6 +1,6 @@
 """One session from greeting to QUIT: its states, and the one table of transitions.
 
-`docs` draw their diagram from `TABLE`; a test proves it total and every phase reachable.
+A test proves that the table is total and every phase reachable.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Phase(Enum):
-    """Where a session stands."""
+    """The state of a session."""
 
     GREETING = "waiting for the greeting"
     EHLO = "EHLO sent"
@@ -23,7 +23,7 @@ class Phase(Enum):
 
 
 class Step(Enum):
-    """What was decided from a reply, or what befell the connection."""
+    """What was decided from a reply, or what happened to the connection."""
 
     GREETED = "greeted with 220"
     EHLO_UNKNOWN = "EHLO not known"
@@ -49,7 +49,7 @@ _ROWS: dict[Phase, dict[Step, Phase]] = {
     Phase.HELO: {Step.OPENED: Phase.OPEN, Step.ENDED: Phase.OVER},
     Phase.STARTTLS: {
         Step.TLS_AGREED: Phase.HANDSHAKE,
-        Step.LOGIN_WANTED: Phase.LOGIN,  # opportunistic, and refused: go on in clear
+        Step.LOGIN_WANTED: Phase.LOGIN,  # opportunistic, and refused: continue in clear text
         Step.OPENED: Phase.OPEN,
         Step.ENDED: Phase.OVER,
     },
@@ -68,9 +68,9 @@ IGNORE = None
 TABLE: dict[Phase, dict[Step, Phase | None]] = {
     phase: {step: row.get(step, IGNORE) for step in Step} for phase, row in _ROWS.items()
 }
-"""Total: what is not a transition is ignored, on purpose."""
+"""Total: whatever is not a transition is deliberately ignored."""
 
 
 def after(phase: Phase, step: Step) -> Phase:
-    """The phase a step leads to; the same one where the step means nothing there."""
+    """The phase to which a step leads; the same one if the step means nothing there."""
     return TABLE[phase][step] or phase

@@ -1,6 +1,6 @@
-"""Replies out of a stream of bytes, however it is split (RFC 5321 §4.2).
+"""Parses replies from a stream of bytes, however it is split (RFC 5321 §4.2).
 
-Bounded: a server that never ends a line or a reply is told apart from one that is slow.
+Bounded: a server that never ends a line or a reply is distinguished from a slow one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class ReplyReader:
-    """Gathers bytes and gives complete replies, in order."""
+    """Collects bytes and returns complete replies, in order."""
 
     def __init__(self) -> None:
         self._line = bytearray()
@@ -31,14 +31,14 @@ class ReplyReader:
 
     @property
     def holds_input(self) -> bool:
-        """Whether bytes of a reply that is not complete are held."""
+        """Whether it holds bytes of an incomplete reply."""
         return bool(self._line or self._texts)
 
     def receive(self, data: bytes) -> Iterator[Reply]:
         """Take bytes; the replies they complete, one by one.
 
-        Raises: ProtocolError where it can't be SMTP, as soon as that is seen; nothing read after that means
-        anything, and nothing of it is kept.
+        Raises: ProtocolError if it can't be SMTP, as soon as that is clear; everything after that is meaningless
+        and is not kept.
         """
         if self._is_broken:
             return
@@ -56,7 +56,7 @@ class ReplyReader:
                 raise ProtocolError("the server sends a line without end")
             if not piece.endswith(b"\n"):
                 if not _BEGINNING.fullmatch(self._line, 0, 4):
-                    raise _no_reply(self._line)  # waiting for its end would be waiting for nothing
+                    raise _no_reply(self._line)  # waiting for its end would be pointless
                 break
             raw, self._line = self._line, bytearray()
             reply = self._take_line(raw)

@@ -1,4 +1,4 @@
-"""What is verified of a host's TLS, what success proves, and what comes after a handshake that failed.
+"""What is verified in a host's TLS, what success proves, and what follows a failed handshake.
 
 Whether TLS is used at all: `core/mail/routing`, `core/mail/esmtp/opening`.
 """
@@ -13,7 +13,7 @@ from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 
 @dataclass(frozen=True, slots=True)
 class TlsUse:
-    """How TLS is done with one host. `is_proof` tells whether success proves who the host is."""
+    """How TLS is done with one host. `is_proof`: success proves who the host is."""
 
     host: str
     verify: TlsVerify
@@ -26,16 +26,18 @@ class TlsUse:
 
 
 def tls_use(target: HostTarget, settings: ConnectSettings) -> TlsUse:
-    """What the settings ask for; opportunistic TLS verifies nothing (RFC 7435 §3)."""
+    """What the settings require; opportunistic TLS verifies nothing (RFC 7435 §3)."""
     verify = TlsVerify.NONE if settings.tls is TlsMode.OPPORTUNISTIC else settings.tls_verify
     fingerprint = settings.tls_fingerprint.lower().removeprefix("sha256:").replace(":", "").replace(" ", "")
     return TlsUse(target.host.rstrip("."), verify, fingerprint)
 
 
 def after_failed_tls(settings: ConnectSettings) -> ConnectSettings | None:
-    """How to connect again where the handshake failed: in clear with opportunistic TLS (RFC 7435 §4.3), None = not.
+    """How to connect again after a failed handshake: in clear text with opportunistic TLS (RFC 7435 §4.3), None =
+    not at all.
 
-    Naming a way to log in allows it in clear only where the settings themselves want no TLS: it is not named here.
+    Naming a login mechanism allows it in clear text only if the settings themselves want no TLS, so it is not named
+    here.
     """
     if settings.tls is not TlsMode.OPPORTUNISTIC:
         return None

@@ -1,8 +1,7 @@
 """One message at one server: what each reply means for each recipient.
 
-A `Mail` is a message with the outcomes found so far; a `Transaction` is one MAIL ... end of content for
-some of its recipients. More than one is needed where the server limits the recipients of one transaction
-(RFC 5321 §4.5.3.1.10).
+A `Mail` is a message with the outcomes found so far; a `Transaction` is one MAIL ... end of content for some of its
+recipients. More than one is needed if the server limits the recipients of one transaction (RFC 5321 §4.5.3.1.10).
 """
 
 from __future__ import annotations
@@ -21,13 +20,13 @@ from dialpost.core.mail.smtp_target import OutgoingMessage
 
 ABOUT_THE_SESSION = frozenset({530, 534, 535, 538})  # RFC 4954 §6: log in first, differently, under TLS
 NOT_ABOUT_THE_MAIL = frozenset({502, 503})
-"""Not implemented, bad sequence of commands: no host says so of an address or a message (RFC 5321 §4.2.2)."""
+"""Not implemented, bad sequence of commands: no host says that about an address or a message (RFC 5321 §4.2.2)."""
 _TOO_MANY = frozenset({452, 552})  # RFC 5321 §4.5.3.1.10
 _SAYS_TOO_MANY = frozenset({None, "4.5.3", "5.5.3"})
 
 
 class Mail:
-    """A message on its way, and what is known of each recipient."""
+    """A message on its way, and what is known about each recipient."""
 
     def __init__(self, message: OutgoingMessage, facts: ContentFacts, offered: Extensions, station: str) -> None:
         self.message = message
@@ -84,11 +83,11 @@ class Mail:
         return tuple(self.outcomes[number] for number in range(len(self.message.envelope.recipients)))
 
     def passes_dsn(self, left_out: frozenset[Lesson]) -> bool:
-        """Whether the server takes over what was asked by NOTIFY (RFC 3461 §5.2.2)."""
+        """Whether the server takes over what NOTIFY requested (RFC 3461 §5.2.2)."""
         return without(self._offered, left_out).dsn
 
     def to_leave_out(self, number: int | None, left_out: frozenset[Lesson]) -> Lesson | None:
-        """What more MAIL (None), or the RCPT of a recipient, can do without; None = nothing."""
+        """What else MAIL (None), or the RCPT of a recipient, can do without; None = nothing."""
         line = self.line(number, left_out)
         return next((one for one in PARAMETERS if self.line(number, left_out | {one}) != line), None)
 
@@ -110,7 +109,7 @@ class Mail:
 
 
 class Stage(Enum):
-    """How far a transaction has gone out."""
+    """How much of a transaction has been sent."""
 
     WAITING = "not begun"
     ENVELOPE = "RSET, MAIL and RCPT going out"
@@ -126,19 +125,20 @@ class Transaction:
         self.mail = mail
         self.numbers = tuple(numbers)
         self.without = without
-        """Parameters that it leaves out. Each has its own: others of the message may be under way with them."""
+        """Parameters that it leaves out. Separate for each transaction: others of the same message may be under way
+        with them."""
         self.stage = Stage.WAITING
         self.unanswered = 0  # commands sent whose reply is still to come
         self.content_bytes = 0  # stored bytes handed over
         self.content_whole = False  # the end of the content went out
-        self.answered = False  # the server said anything about it
+        self.answered = False  # the server has said anything about it
         self.was_in_step = False  # its replies so far certainly belong to what they seem to answer
         self.mail_reply: Reply | None = None
         self.content_reply: Reply | None = None  # to DATA, a chunk or the final dot
         self.verdicts: dict[int, Reply] = {}
 
     def begin(self, refused_parameters: Collection[Lesson]) -> None:
-        """From now on its commands are fixed; they leave out what the server was found to refuse by then."""
+        """From now on its commands are fixed; they leave out what the server has refused so far."""
         self.stage = Stage.ENVELOPE
         self.without |= frozenset(refused_parameters)
 
@@ -151,14 +151,14 @@ class Transaction:
         return self.mail.line(number, self.without)
 
     def keep_first(self, count: int) -> tuple[int, ...]:
-        """Make it one for no more than `count` recipients; the others."""
+        """Limit it to `count` recipients; returns the others."""
         rest = self.numbers[count:]
         self.numbers = self.numbers[:count]
         return rest
 
     @property
     def accepted(self) -> list[int]:
-        """The recipients the server took."""
+        """The recipients that the server accepted."""
         return [number for number, reply in self.verdicts.items() if reply.is_positive]
 
     @property
@@ -168,7 +168,7 @@ class Transaction:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no recipient can be reached any more, so that content would be sent for nothing."""
+        """Whether no recipient can be reached any more, so that sending content would be pointless."""
         if self.mail_reply is not None and not self.mail_reply.is_positive:
             return True
         if self.content_reply is not None and not self.content_reply.is_positive:
@@ -183,13 +183,13 @@ class Transaction:
         return next((reply for reply in replies if reply and reply.code in ABOUT_THE_SESSION), None)
 
     def left_over(self) -> tuple[int, ...]:
-        """Recipients that were only too many for one transaction, if the others got through."""
+        """Recipients refused only because they were too many for one transaction, if the others got through."""
         if self.content_reply is None or not self.content_reply.is_positive or not self.accepted:
             return ()
         return tuple(number for number in self.numbers if _too_many(self.verdicts.get(number)))
 
     def plainer(self) -> tuple[Lesson, tuple[int, ...]] | None:
-        """Recipients that may have been refused for a parameter only, and which to try them without."""
+        """Recipients that may have been refused only because of a parameter, and which one to leave out next."""
         if self.mail_reply is not None and not self.mail_reply.is_positive:
             may_mean = may_mean_parameters(self.mail_reply)
             lesson = self.mail.to_leave_out(None, self.without) if may_mean else None
@@ -200,7 +200,7 @@ class Transaction:
         return (Lesson.NO_DSN, numbers) if numbers else None  # RCPT has no other parameters
 
     def conclude(self, host: str) -> None:
-        """Turn the replies into outcomes; recipients to be tried again in this session get none yet."""
+        """Turn the replies into outcomes; recipients to be retried in this session get none yet."""
         _, plainer = self.plainer() or (None, ())
         again = {*self.left_over(), *plainer}
         dsn = self.mail.passes_dsn(self.without)
@@ -211,9 +211,9 @@ class Transaction:
                 self.mail.outcomes[number] = _outcome(reply, host, dsn=dsn, at_rcpt=self._ended_at_rcpt(number))
 
     def break_off(self, reply: Reply, by: str, host: str, *, lost: bool, in_step: bool) -> None:
-        """The session ends before the replies are all in: who has none is deferred with `reply`.
+        """The session ends before all replies are in: recipients without one are deferred with `reply`.
 
-        `lost`: the end came without a word, so content sent whole may have been taken (RFC 1047).
+        `lost`: the session ended without a reply, so content sent in full may have been accepted (RFC 1047).
         `in_step`: the replies so far can be trusted to belong to what they seem to answer.
         """
         _, plainer = self.plainer() or (None, ())

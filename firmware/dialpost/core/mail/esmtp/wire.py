@@ -1,4 +1,4 @@
-"""What the parts of the client share: bytes waiting to go out, and the events for the driver."""
+"""What the parts of the client share: bytes waiting to be sent, and the events for the driver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Messages and ETRN may be handed in."""
+    """Messages and ETRN may be submitted."""
 
     extensions: Extensions
 
@@ -31,12 +31,13 @@ class Finished:
     message: OutgoingMessage
     outcomes: tuple[Outcome, ...]
     again: bool
-    """It only fell with a dialogue that can be had in a plainer way at once (see `EsmtpClient.learnt`)."""
+    """The message was only interrupted by a fault that a plainer session can avoid immediately (see
+    `EsmtpClient.learnt`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class EtrnAnswered:
-    """The server's word on one name."""
+    """The server's answer for one name."""
 
     name: str
     reply: Reply
@@ -44,7 +45,7 @@ class EtrnAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over: send what is waiting if that can be done at once, and close."""
+    """The session is over: send what is waiting if that is possible without delay, and close."""
 
     fate: SessionFate
     reason: str
@@ -63,42 +64,42 @@ class Wire:
         self._out = bytearray()
         self._events: list[Event] = []
         self.put_bytes = 0
-        """All that was put here so far."""
+        """All bytes queued so far."""
         self.unheard_bytes = 0
-        """How much of what was taken the server can't have heard yet, as far as the driver knows."""
+        """How much of what was taken the server can't have received yet, as far as the driver knows."""
 
     @property
     def heard_bytes(self) -> int:
-        """How much of what was put here the server can have heard."""
+        """How much of what was queued the server can have received."""
         return self.put_bytes - len(self._out) - self.unheard_bytes
 
     def send(self, data: bytes) -> None:
-        """Put bytes behind those that wait."""
+        """Queue bytes behind those that are waiting."""
         self._out += data
         self.put_bytes += len(data)
 
     def send_line(self, line: bytes, *, shown: str | None = None) -> None:
-        """Put one command line behind what waits; `shown` stands for it in the trace."""
+        """Queue one command line; `shown` replaces it in the trace."""
         self.send(line + b"\r\n")
         if self._trace is not None:
             self._trace("> " + (line.decode("utf-8", "replace") if shown is None else shown))
 
     def note_reply(self, reply: Reply) -> None:
-        """A reply came: only for the trace."""
+        """A reply arrived: only for the trace."""
         if self._trace is not None:
             self._trace(f"< {reply}")
 
     def tell(self, event: Event) -> None:
-        """Put an event behind those not yet taken."""
+        """Queue an event behind those not yet taken."""
         self._events.append(event)
 
     def take_output(self) -> bytes:
-        """The bytes to send now; they are the caller's from here on."""
+        """The bytes to send now; the caller owns them from here on."""
         data, self._out = bytes(self._out), bytearray()
         return data
 
     def drop_output(self) -> None:
-        """Forget what was not taken: the connection is gone, or out of step."""
+        """Discard what was not taken: the connection is gone, or out of step."""
         self._out.clear()
 
     def take_events(self) -> list[Event]:
@@ -109,9 +110,9 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class ContentRequest:
-    """Content may go out: at most `max_bytes` of the message's stored content, from `offset` on.
+    """Content may be sent: at most `max_bytes` of the message's stored content, from `offset` on.
 
-    `transaction` tells one reading of the same message from another.
+    `transaction` distinguishes separate readings of the same message.
     """
 
     message: OutgoingMessage

@@ -1,6 +1,6 @@
 """Encoding header fields with raw 8-bit text in ASCII (RFC 2047, RFC 2231), for a next hop without 8BITMIME.
 
-Encodes only where that needs no guess: words of running text, names and comments beside addresses, parameters such
+Encodes only where no guess is needed: words of running text, names and comments beside addresses, parameters such
 as file names. An address itself is never changed. Text becomes UTF-8 if it is UTF-8 already or in the character set
 that the body names; any other is labelled `unknown-8bit` (RFC 1428 §3).
 """
@@ -26,9 +26,9 @@ _TRACE_AND_IDS = frozenset(
     b"arc-seal arc-message-signature arc-authentication-results authentication-results".split()
 )
 _LINE = 78
-_WORD_BYTES = 45  # of text in one encoded-word, so that it stays under 75 characters (RFC 2047 §2)
+_WORD_BYTES = 45  # of text in one encoded-word, so that it stays below 75 characters (RFC 2047 §2)
 
-# Each begins where a word begins: a field may be long, and what takes its square in time is a door to attackers.
+# Each begins at the start of a word: a field may be long, and quadratic time would be a gift to attackers.
 _RUNNING_WORDS = re.compile(rb"(?<!\S)[^\s]*[\x80-\xff][^\s]*(?:[ \t\n]+[^\s]*[\x80-\xff][^\s]*)*")
 _NAME_PARTS = re.compile(
     rb'(?P<quoted>"(?:[^"\\]|\\.)*")(?=[ \t\n]*(?P<local>[@.])?)'
@@ -47,9 +47,9 @@ _ENCODED_WORD = re.compile(rb"=\?[!->@-~]+\?[bBqQ]\?[^?\s]*\?=")
 
 
 def ascii_field(field: bytes, body_charset: str = "") -> bytes | None:
-    """The field (name, colon, value, folded lines with LF) in ASCII; None where that can't be done.
+    """The field (name, colon, value, folded lines with LF) in ASCII; None if that is impossible.
 
-    Text that is not UTF-8 is read as `body_charset`, where it can be.
+    Text that is not UTF-8 is read as `body_charset`, if possible.
     """
     if field.isascii():
         return field
@@ -73,7 +73,7 @@ def ascii_field(field: bytes, body_charset: str = "") -> bytes | None:
             done = _NAME_PARTS.sub(lambda found: _encode_name_part(found, words), done)
             return name + b":" + done if done.isascii() else None
         done = _RUNNING_WORDS.sub(lambda found: words(found[0]), done)
-    return _question_marks(name + b":" + done)  # nothing a reader sees depends on what is left
+    return _question_marks(name + b":" + done)  # nothing that a reader sees depends on the rest
 
 
 def text_field(name: str, text: str) -> str:
@@ -100,14 +100,14 @@ def _unquoted(text: bytes) -> bytes:
 
 
 def _repaired_word(word: bytes, body_charset: str) -> bytes:
-    """An encoded-word with raw 8-bit text inside: as every reader shows it, in ASCII."""
+    """An encoded-word with raw 8-bit text inside: in ASCII, as every reader shows it."""
     return word if word.isascii() else _encoded_words(readable(word, body_charset).encode(), body_charset)
 
 
 def _encode_name_part(match: re.Match[bytes], words: Callable[[bytes], bytes]) -> bytes:
     text = match[0]
     if text.isascii() or match["angle"] or match["local"] or match["address"]:
-        return text  # an address with 8-bit text stays, and the field is then refused as a whole
+        return text  # an address with 8-bit text is left, and the whole field is then refused
     if match["quoted"]:
         return words(_unquoted(text))
     if match["comment"]:
@@ -116,7 +116,7 @@ def _encode_name_part(match: re.Match[bytes], words: Callable[[bytes], bytes]) -
 
 
 def _encode_parameter(match: re.Match[bytes], body_charset: str) -> bytes:
-    """RFC 2231 §4. 8-bit text in one that is encoded already (`name*=`) is a mistake; it becomes %XX."""
+    """RFC 2231 §4. 8-bit text in a parameter that is already encoded (`name*=`) is a mistake; it becomes %XX."""
     if match[0].isascii():
         return match[0]
     name, is_encoded, value = match.groups()
@@ -131,7 +131,7 @@ def _encode_parameter(match: re.Match[bytes], body_charset: str) -> bytes:
 
 
 def _labelled(text: bytes, body_charset: str) -> tuple[bytes, bytes]:
-    """The text as UTF-8 where it is known what it is; else as it is, and `unknown-8bit` (RFC 1428 §3)."""
+    """The text as UTF-8 if its character set is known; otherwise unchanged, as `unknown-8bit` (RFC 1428 §3)."""
     for codec in ("utf-8", codec_of(body_charset)):
         try:
             return text.decode(codec or "ascii").encode(), b"utf-8"
@@ -141,14 +141,14 @@ def _labelled(text: bytes, body_charset: str) -> tuple[bytes, bytes]:
 
 
 def _encoded_words(text: bytes, body_charset: str) -> bytes:
-    """The text as encoded-words, parted by folds that a reader takes out again (RFC 2047 §6.2)."""
+    """The text as encoded-words, separated by folds that a reader removes again (RFC 2047 §6.2)."""
     text, charset = _labelled(text.replace(b"\n", b""), body_charset)
     words = [b"=?" + charset + b"?B?" + base64.b64encode(piece) + b"?=" for piece in _pieces(text, charset)]
     return b"\n ".join(words)
 
 
 def _pieces(text: bytes, charset: bytes, size: int = _WORD_BYTES) -> list[bytes]:
-    """Text in pieces that don't cut a character in two."""
+    """Text in pieces that don't split a character."""
     pieces = []
     while text:
         end = min(size, len(text))

@@ -1,7 +1,7 @@
 """The header of an incoming message: read, and repaired so that every reader sees it end in the same place.
 
-Works on the stored form (LF line ends), in any split, holding back a few lines at most. It repairs, like Postfix
-(its cleanup(8) and smtpd(8)):
+Works on the stored form (LF line endings), split anywhere, holding back a few lines at most. It repairs, like
+Postfix (its cleanup(8) and smtpd(8)):
 
 - a `From ` or `>From ` line of an mbox file, at the start or in the middle, becomes an X-Mailbox-Line field;
 - if a line that is not a field follows the header without an empty line, one is inserted before it; also at the
@@ -23,7 +23,7 @@ from dialpost.core.mail.authors import repaired
 from dialpost.core.mail.header.scan import FIELD, HeaderFacts, HeaderScan
 
 MAX_LINE_BYTES = 65_536
-"""Of a longer line only so much is looked at."""
+"""Only this much of a longer line is examined."""
 MAX_HELD_BYTES = 65_536
 """How far to search for the end of the header after a line that is not a field."""
 
@@ -45,9 +45,9 @@ class _Line(Enum):
 
 
 class HeaderPass:
-    """Takes a message, gives it back with its header in order; `added` makes the fields to put at its end.
+    """Takes a message and returns it with its header repaired; `added` makes the fields to add at its end.
 
-    `domains` are those that complete the bare names of one's own users; none: such fields stay as they are.
+    `domains` complete the bare names of our own users; without any, such fields are left unchanged.
     """
 
     def __init__(self, hostname: str, added: Callable[[HeaderFacts], bytes], domains: Sequence[str] = ()) -> None:
@@ -65,15 +65,15 @@ class HeaderPass:
 
     @property
     def is_over(self) -> bool:
-        """Whether the header's end was met."""
+        """Whether the end of the header has been reached."""
         return self._is_over
 
     def facts(self) -> HeaderFacts:
-        """What was read so far; all of it once the header is over."""
+        """The facts read so far; complete once the header is over."""
         return self._scan.facts()
 
     def feed(self, data: bytes) -> bytes:
-        """The next piece; what is certain now."""
+        """The next piece; returns what is certain now."""
         if self._is_over:
             self._scan.body(data)
             return data
@@ -88,7 +88,7 @@ class HeaderPass:
         return b"".join(out)
 
     def finish(self) -> bytes:
-        """The message is whole: what was held back, and an empty line where there was none."""
+        """The message is complete: returns what was held back, and an empty line if there was none."""
         if self._is_over:
             return b""
         out = b""
@@ -102,7 +102,7 @@ class HeaderPass:
         return out + (b"" if self._is_over else self._piece(b"\n"))
 
     def _next_piece(self) -> bytes:
-        """The next line, a part of a very long one, or b"" where more is needed."""
+        """The next line, a part of a very long one, or b"" if more input is needed."""
         end = self._rest.find(b"\n", self._looked_at, MAX_LINE_BYTES)
         if end < 0 and len(self._rest) < MAX_LINE_BYTES:
             self._looked_at = len(self._rest)
@@ -114,7 +114,7 @@ class HeaderPass:
         return piece
 
     def _piece(self, piece: bytes) -> bytes:
-        """An author's line that could be repaired waits for the next one: a fold would belong to it."""
+        """An author field that could be repaired waits for the next line, which may be a fold of it."""
         line, self._author_line = self._author_line, b""
         if not line:
             return self._next(piece)
@@ -175,7 +175,8 @@ class HeaderPass:
         return self._held_end(b"") if self._held_bytes > MAX_HELD_BYTES else b""
 
     def _are_mailbox_lines(self, next_kind: _Line) -> bool:
-        """Whether what is held came from an mbox file: a header goes on behind it, or it has such a line's date."""
+        """Whether the held lines came from an mbox file: a header continues after them, or they have such a line's
+        date."""
         if not all(_MBOX.match(line) for line in self._held):
             return False
         if next_kind is _Line.EMPTY:
@@ -201,7 +202,7 @@ class HeaderPass:
         return self._end() + held + empty_line
 
     def _text_begins(self, line: bytes) -> bytes:
-        """What is held is the body's beginning, and this line too."""
+        """The held lines are the beginning of the body, and so is this one."""
         text, self._held = b"".join(self._held) + line, []
         end = self._end()
         self._scan.body(text)

@@ -1,8 +1,9 @@
 """The facts in the header of an incoming message (RFC 5322 §2.2, §3.6).
 
-Reads the stored form (LF line ends) a line at a time: a header may have any length, and an unseen field never
-counts as missing. Keeps only what decides something: the hops for the loop check, the fields missing on submission,
-the priority on the line, and the two fields by which people recognise a message. No input makes it fail.
+Reads the stored form (LF line endings) a line at a time: a header may have any length, and a field not yet seen
+never counts as missing. Keeps only what some decision needs: the hops for the loop check, the fields missing on
+submission, the priority on the line, and the two fields by which people recognise a message. No input makes it
+fail.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ MAX_MESSAGE_ID = 250
 _MAX_VALUE_BYTES = 4096
 _MAX_DELIVERED_TO = 1000
 _MAX_AUTHORS = 10
-"""Fields of one kind that are looked at; beyond that the last takes the place of the one before."""
+"""Fields of one kind that are examined; beyond that, the last replaces the one before."""
 _BODY_LOOK_BYTES = 4096
 
 FIELD = re.compile(rb"([!-9;-~\x80-\xff]+)[ \t]*:")
-"""The begin of a field. Blanks before the colon are obsolete, not wrong (RFC 5322 §4.5)."""
+"""The beginning of a field. Spaces before the colon are obsolete, not wrong (RFC 5322 §4.5)."""
 _CHARSET = re.compile(
     rb"""charset\*?[ \t\n]*=[ \t\n]*"?(?:[!-&(-~]*'[^']*')?([A-Za-z0-9_.:+-]{1,60})""", re.IGNORECASE
 )
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would obey some of them
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")  # a terminal would act on some of them
 _PRIORITY_FIELDS = {b"priority", b"importance", b"x-priority", b"precedence"}
 _WHO = (b"from", b"sender", b"resent-from", b"resent-sender")
 _KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"} | _PRIORITY_FIELDS)
@@ -35,7 +36,7 @@ _KEPT = frozenset({b"from", b"date", b"message-id", b"subject", b"content-type"}
 
 @dataclass(frozen=True, slots=True)
 class HeaderFacts:
-    """What a header has. `own_received` counts the Received fields this host wrote itself.
+    """The facts in a header. `own_received` counts the Received fields that this host wrote itself.
 
     `message_id` may be "" though `has_message_id`: the field can be empty.
     """
@@ -53,7 +54,7 @@ class HeaderFacts:
 
 
 class HeaderScan:
-    """Reads a header's lines in their order, then a little of the body, for the name of its character set."""
+    """Reads a header's lines in order, then a little of the body to find the name of its character set."""
 
     def __init__(self, hostname: str) -> None:
         self._by_us = b"by " + hostname.lower().encode() + b" "
@@ -67,7 +68,7 @@ class HeaderScan:
         self._facts: HeaderFacts | None = None
 
     def line(self, line: bytes) -> None:
-        """A field's first line, or a fold of it; what is neither is passed over."""
+        """A field's first line, or a fold of it; anything else is ignored."""
         self._facts = None
         if line[:1] in {b" ", b"\t"}:
             if len(self._value) < _MAX_VALUE_BYTES:
@@ -87,7 +88,7 @@ class HeaderScan:
                 self._facts = None
 
     def facts(self) -> HeaderFacts:
-        """What the lines so far tell. It is asked for several times, and read once."""
+        """The facts in the lines so far. Called several times, computed once."""
         if self._facts is None:
             self._facts = self._read()
         return self._facts
@@ -122,7 +123,7 @@ class HeaderScan:
             self._named.setdefault(name, value)
 
     def _charset(self) -> str:
-        """What the header names for the body, or the first part of it that names one."""
+        """The character set that the header names for the body, or the first part that names one."""
         found = _CHARSET.search(self._named.get(b"content-type", b"")) or _CHARSET.search(self._body)
         return found[1].decode("ascii") if found else ""
 

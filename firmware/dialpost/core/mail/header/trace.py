@@ -1,4 +1,4 @@
-"""The header fields this host adds (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3, RFC 6409 §8), with LF line ends."""
+"""The header fields that we add (RFC 5321 §4.4, RFC 3848, RFC 6531 §3.7.3, RFC 6409 §8), with LF line endings."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def date_text(unix_s: int) -> str:
 
 
 def received(peer: Peer, hostname: str, queue_id: QueueId, received_s: int, only_recipient: str | None) -> bytes:
-    """Our Received field. `only_recipient` is named where there is one: several would tell of blind copies."""
-    helo = _NOT_IN_A_NAME.sub("?", peer.helo[:_MAX_HELO]) or "unknown"  # a peer's word: never trusted
+    """Our Received field. `only_recipient` is named if there is just one: several would reveal blind copies."""
+    helo = _NOT_IN_A_NAME.sub("?", peer.helo[:_MAX_HELO]) or "unknown"  # the peer's claim: never trusted
     literal = f"IPv6:{peer.address}" if ":" in peer.address else peer.address
     secured = f" (using {peer.tls})" if peer.tls else ""
     target = f" for <{only_recipient}>" if only_recipient else ""
@@ -42,12 +42,12 @@ def return_path(sender: str) -> bytes:
 
 
 def date(received_s: int) -> bytes:
-    """A Date field, where a submitted message has none (RFC 6409 §8.1)."""
+    """A Date field, if a submitted message has none (RFC 6409 §8.1)."""
     return f"Date: {date_text(received_s)}\n".encode()
 
 
 def message_id(hostname: str, queue_id: QueueId, received_s: int) -> bytes:
-    """A Message-ID field, where a submitted message has none (RFC 6409 §8.3): queue ids are never used again."""
+    """A Message-ID field, if a submitted message has none (RFC 6409 §8.3); queue ids are never reused."""
     return f"Message-ID: {message_id_text(hostname, queue_id, received_s)}\n".encode()
 
 

@@ -1,8 +1,8 @@
 """Header text as people read it: encoded-words and raw 8-bit text, however badly written (RFC 2047).
 
 It is for display only (a subject in a list, the words of a trace), so nothing here raises: unreadable text is shown
-as well as possible. Labels are read generously, as in mail programs: each character set by its superset, and text
-without a label by the one that the body names.
+as well as possible. Labels are interpreted generously, as in mail programs: each character set as its superset, and
+text without a label in the one that the body names.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _SUPERSETS = {
     "eucjp": "euc_jis_2004", "xeucjp": "euc_jis_2004", "ujis": "euc_jis_2004",
     "koi8": "koi8-r", "xmaccyrillic": "mac_cyrillic", "macintosh": "mac_roman", "xmacroman": "mac_roman",
 }  # fmt: skip
-"""The reader's name for a label, lower case without its punctuation."""
+"""The normalised name for a label, in lower case without punctuation."""
 
 _CHARACTER_SET = re.compile(
     r"utf(?:7|8|8sig|16|16le|16be|32|32le|32be)|iso8859\d{1,2}|latin\d{1,2}|cp\d{3,5}|ibm\d{3}"
     r"|koi8[rut]|gb18030|big5(?:hkscs)?|johab|hz|iso2022kr|eucjis2004|mac\w{3,12}"
     r"|viscii|kz1048|ptcp154|tis620|thai|arabic|greek8?|hebrew|cyrillic"
 )
-"""Labels that are a character set: Python knows other codecs by name, and none of them is for foreign text."""
+"""Labels that name a character set: Python has other codecs, too, none of which is for foreign text."""
 
 
 def readable(value: bytes, body_charset: str = "") -> str:
@@ -55,10 +55,10 @@ def readable(value: bytes, body_charset: str = "") -> str:
 
 
 def read_words(value: bytes, body_charset: str) -> str:
-    """`readable` without its net."""
+    """`readable` without its safety net."""
     value = value[:_MOST_BYTES].replace(b"\r", b"").replace(b"\n", b"")
     parts: list[str] = []
-    pending, label, end = b"", "", 0  # a character may be cut in two between words: decode them together
+    pending, label, end = b"", "", 0  # a character may be split between words: decode them together
     for found in _WORD.finditer(value):
         between = value[end : found.start()]
         name = found[1].partition(b"*")[0].decode("ascii", "replace")  # RFC 2231 §5: a language may follow
@@ -76,7 +76,7 @@ def read_words(value: bytes, body_charset: str) -> str:
 
 
 def _is_gap(text: bytes) -> bool:
-    """RFC 2047 §6.2: white space between two encoded-words is not shown; neither is nothing at all."""
+    """RFC 2047 §6.2: white space between two encoded-words is not shown, nor is an empty gap."""
     return not text.strip(b" \t")
 
 
@@ -90,7 +90,7 @@ def _unwrapped(encoding: bytes, text: bytes) -> bytes:
 
 
 def decoded(text: bytes, label: str) -> str:
-    """Text in the character set of that label, or in the likeliest where it isn't. Never raises."""
+    """Text in the character set of that label, or in the likeliest one if it isn't. Never raises."""
     codec = codec_of(label)
     if codec:
         strict = _strictly(text, codec)
@@ -104,12 +104,12 @@ def decoded(text: bytes, label: str) -> str:
     if not codec or codec == "utf-8":
         return _guessed(text)
     if codec.startswith("cp125"):
-        return text.decode("latin-1")  # the few bytes that the superset leaves open
+        return text.decode("latin-1")  # the few bytes that the superset leaves undefined
     return text.decode(codec, "replace")
 
 
 def codec_of(label: str) -> str:
-    """Python's name for the character set (its superset) that a label means; "" for one that is none."""
+    """Python's name for the character set (its superset) that a label means; "" if it means none."""
     named = label.lower()[:60].partition(":")[0]  # as in iso_8859-1:1987
     plain = re.sub(r"[^a-z0-9]", "", named)
     if plain not in _SUPERSETS:
@@ -136,7 +136,7 @@ def _strictly(text: bytes, codec: str) -> str | None:
 
 
 def _raw(text: bytes, body_charset: str) -> str:
-    """Text outside of encoded-words: there is no label."""
+    """Text outside encoded-words, which has no label."""
     if _ESCAPED.search(text):
         return decoded(text, "iso-2022-kr" if b"\x1b$)C" in text else "iso-2022-jp")
     if text.isascii():
@@ -146,13 +146,13 @@ def _raw(text: bytes, body_charset: str) -> str:
 
 
 def _guessed(text: bytes) -> str:
-    """8-bit text that nothing labels: Cyrillic where nearly all its letters are 8-bit, else Western."""
+    """Unlabelled 8-bit text: Cyrillic if nearly all its letters are 8-bit, otherwise Western."""
     high = [byte for byte in text if byte >= 0x80]
     letters = sum(1 for byte in text if 0x41 <= byte & 0xDF <= 0x5A)
     if sum(byte >= 0xC0 for byte in high) > max(2, letters, len(high) * 0.8):
         is_koi8 = sum(byte < 0xE0 for byte in high) * 2 > len(
             high
-        )  # its small letters stand where cp1251 has capitals
+        )  # its small letters have the codes of cp1251's capitals
         return text.decode("koi8-r" if is_koi8 else "cp1251", "replace")
     return _strictly(text, "cp1252") or text.decode("latin-1")
 

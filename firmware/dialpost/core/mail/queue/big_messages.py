@@ -1,8 +1,8 @@
 """Big messages: which are held back from an expensive line, until when, and the notes people get about it.
 
 A message to the world that is larger on the line than `budget.big_message_bytes` waits for one of
-`budget.big_windows` or for the operator to release it. Mail for local mailboxes is not touched. Without a trusted
-clock no window is open: the hour is not known. Pure; `flow/mail/queue/big_messages` watches the clock.
+`budget.big_windows` or for the operator to release it. Mail for local mailboxes is not affected. Without a trusted
+clock no window is open, because the time of day is unknown. Pure; `flow/mail/queue/big_messages` watches the clock.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def holds_any(config: BudgetConfig) -> bool:
 
 
 def is_open(config: BudgetConfig, moment: datetime | None) -> bool:
-    """Whether big messages may go at this local time (None: not known)."""
+    """Whether big messages may go at this local time (None: unknown)."""
     if not holds_any(config):
         return True
     if moment is None:
@@ -39,7 +39,7 @@ def is_open(config: BudgetConfig, moment: datetime | None) -> bool:
 
 
 def until_change_s(config: BudgetConfig, now_s: float, zone: tzinfo) -> float | None:
-    """Seconds until a window opens or closes next (from Unix seconds); None where there is no window."""
+    """Seconds until a window next opens or closes (from Unix seconds); None if there is no window."""
     today = datetime.fromtimestamp(now_s, zone).date()
     texts = {text for span in config.big_windows for text in span.split("-")}
     moments = [
@@ -51,7 +51,7 @@ def until_change_s(config: BudgetConfig, now_s: float, zone: tzinfo) -> float | 
 
 
 def as_held(message: MessageRecord, config: BudgetConfig, moment: datetime | None) -> MessageRecord:
-    """A message that just came in, its recipients in the world held where it is too big for this hour."""
+    """A message that has just arrived, its recipients in the world held if it is too big for this time of day."""
     if is_open(config, moment) or message.wire_size <= config.big_message_bytes:
         return message
     return replace(message, recipients=tuple(_held(one) for one in message.recipients))
@@ -67,7 +67,7 @@ def _held(one: RecipientRecord) -> RecipientRecord:
 
 
 def when_words(config: BudgetConfig) -> str:
-    """When big messages go: "between 22:00 and 06:00", "" where no time is set."""
+    """When big messages go: "between 22:00 and 06:00", "" if no time is set."""
     spans = [span.partition("-") for span in config.big_windows]
     return " or ".join(f"between {start} and {end}" for start, _, end in spans)
 
@@ -100,10 +100,10 @@ _LIST_FIELDS = frozenset({b"list-id", b"list-unsubscribe", b"list-post"})
 
 
 def may_tell(message: MessageRecord, header: bytes) -> bool:
-    """Whether sender and recipients may get a note that it waits: a user of the station wrote it, no machine.
+    """Whether sender and recipients may get a note that it waits: only if a user of the station wrote it, not a
+    machine.
 
-    Never about a message without a sender, one that passed through from outside, a list's, or an automatic one
-    (RFC 3834 §2).
+    Never about a message without a sender, from outside, from a list, or from an automatic responder (RFC 3834 §2).
     """
     if not message.sender or message.origin not in {Origin.SUBMITTED, Origin.LAN}:
         return False
@@ -125,7 +125,7 @@ class NoteFrame:
 def recipients_note(
     message: MessageRecord, recipients: Sequence[RecipientRecord], config: BudgetConfig, frame: NoteFrame
 ) -> bytes:
-    """A few lines to those who will get it, LF line ends. They learn nothing of each other."""
+    """A few lines to those who will get it, with LF line endings. They learn nothing about each other."""
     to = f"<{recipients[0].address}>" if len(recipients) == 1 else "undisclosed-recipients:;"
     subject = f"A big message from {message.sender} will come later"
     when = when_words(config)
@@ -149,7 +149,7 @@ def recipients_note(
     head = [
         f"From: Mail station <postmaster@{frame.hostname}>",
         f"To: {to}",
-        *([f"Reply-To: <{message.sender}>"] if message.sender.isascii() else []),  # the note goes to any host
+        *([f"Reply-To: <{message.sender}>"] if message.sender.isascii() else []),  # the note may go to any host
         text_field("Subject", subject),
         f"Date: {frame.date}",
         f"Message-ID: <{frame.unique}@{frame.hostname}>",

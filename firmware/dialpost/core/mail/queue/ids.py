@@ -1,7 +1,7 @@
 """Queue ids as text: a counter in letters and digits that can be read out over the telephone.
 
-"D" and at least seven characters of Crockford's base 32 (no I, L, O, U). The counter only grows, so the
-text order of ids is the order of acceptance; no clock is in them.
+"D" and at least seven characters of Crockford's base 32 (no I, L, O, U). The counter only grows, so the text order
+of ids is the order of acceptance; they contain no time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def queue_id(number: int) -> QueueId:
 
 
 def queue_number(text: str) -> int | None:
-    """The counter value of an id, also of one read aloud (case, O for 0, I or L for 1); None if it is not an id."""
+    """The counter value of an id, even of one read aloud (case, O for 0, I or L for 1); None if it is not an id."""
     digits = text.upper()[1:]
     if text[:1] not in ("D", "d") or not _WIDTH <= len(digits) <= _MAX_WIDTH:
         return None

@@ -13,7 +13,7 @@ from dialpost.core.mail.queue.records import MessageRecord
 
 
 class LineKey(Enum):
-    """What messages are ordered by; of each the least goes first."""
+    """The sort keys of messages; the lowest goes first."""
 
     PRIORITY = auto()
     WIRE_SIZE = auto()
@@ -21,11 +21,11 @@ class LineKey(Enum):
 
 
 LINE_ORDER = (LineKey.PRIORITY, LineKey.WIRE_SIZE, LineKey.ARRIVAL)
-"""The first decides; each of the others only where those before it are equal."""
+"""The first key decides; each of the others only if those before it are equal."""
 
 
 def place(message: MessageRecord) -> tuple[int, ...]:
-    """The place of a message in the line's order, for sorting."""
+    """A message's position in the order on the line, for sorting."""
     values = {
         LineKey.PRIORITY: message.priority.value,
         LineKey.WIRE_SIZE: message.wire_size,

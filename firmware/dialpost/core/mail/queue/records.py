@@ -1,6 +1,6 @@
-"""What the queue knows of a message and of each recipient: the rows, as values.
+"""What the queue knows about a message and each recipient: the rows, as values.
 
-`Unix seconds` below is the wall clock as it was believed at the time; no decision rests on it alone.
+`Unix seconds` below is the wall clock as it was at the time; no decision rests on it alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
 
 
 class Origin(Enum):
-    """From which side a message came."""
+    """Which side a message came from."""
 
     SUBMITTED = "submitted"  # an authenticated user
     LAN = "lan"  # a network named in relay.networks
@@ -21,22 +21,22 @@ class Origin(Enum):
 
 
 class RecipientState(Enum):
-    """Where one recipient stands. Only WAITING and HELD are unfinished."""
+    """The state of one recipient. Only WAITING and HELD are unfinished."""
 
     WAITING = "waiting"
     HELD = "held"  # by the operator
     DELIVERED = "delivered"  # in a mailbox here
-    RELAYED = "relayed"  # the next hop took it
+    RELAYED = "relayed"  # the next hop accepted it
     BOUNCED = "bounced"  # given up; the sender got a notice where one was due
     DELETED = "deleted"  # by the operator
 
 
 class Entry(Enum):
-    """What the queue knows of a message as a whole."""
+    """What the queue knows about a message as a whole."""
 
-    UNFINISHED = "unfinished"  # something of it waits or is held
+    UNFINISHED = "unfinished"  # part of it is waiting or held
     FINISHED = "finished"  # every recipient it was accepted for is finished
-    INCOMPLETE = "incomplete"  # the card lost a recipient's row: whether that one got it, nobody knows
+    INCOMPLETE = "incomplete"  # the card lost a recipient's row: nobody knows whether that recipient got it
 
 
 class Priority(Enum):
@@ -48,21 +48,21 @@ class Priority(Enum):
 
 
 class SizeHold(Enum):
-    """What became of a recipient in the world because the message is big (budget.big_message_bytes)."""
+    """What happened to a recipient in the world because the message is big (budget.big_message_bytes)."""
 
     NONE = "none"
     HELD = "held"  # with RecipientState.HELD; the sender has no notice yet
     TOLD = "told"  # the same, and the sender has a notice
     PASSED = "passed"  # was held and may go now: the window is open, or the limit was raised
-    RELEASED = "released"  # released by the operator; its size never holds it again
+    RELEASED = "released"  # released by the operator; never held for its size again
 
 
 BY_STATION = "this station"
-"""`last_by` where no server answered but the station itself gives the reason in `last_reply`."""
+"""`last_by` if no server answered and the station itself gives the reason in `last_reply`."""
 
 EARLIEST_TRUE_TIME_S = 1_793_491_200
-"""2026-11-01 00:00 UTC: no true clock shows less. What carries an earlier date was dated by a clock that had not
-been set; the image starts such a clock well before it (image-build/slot).
+"""2026-11-01 00:00 UTC: no correct clock shows an earlier time. An earlier date comes from a clock that had not
+been set; the image starts such a clock well before this (image-build/slot).
 """
 
 
@@ -70,11 +70,11 @@ been set; the image starts such a clock well before it (image-build/slot).
 class RecipientRecord:
     """One recipient of a stored message. `number` counts from 0 within the message.
 
-    `local_account` is the account's name where the mail stays here, None where it goes to the world.
-    `attempts` counts real tries (offline time counts none). `next_try_s` is Unix seconds, 0 = at once.
-    `last_reply` is the last answer in the server's words, "" before the first try. `answer_unknown`:
-    sent whole once, no answer seen. `delay_notified`: the sender has a delay notice. `size_hold` is changed by
-    the store's own methods for it only, never by `update_recipients`.
+    `local_account` is the account's name if the mail stays here, None if it goes to the world. `attempts` counts
+    real attempts (time off line counts none). `next_try_s` is Unix seconds, 0 = immediately. `last_reply` is the
+    last answer in the server's words, "" before the first try. `answer_unknown`: sent in full once, no answer seen.
+    `delay_notified`: the sender has a delay notice. Only the store's methods for `size_hold` change it, never
+    `update_recipients`.
     """
 
     number: int
@@ -90,12 +90,12 @@ class RecipientRecord:
     last_by: str = ""
     answer_unknown: bool = False
     delay_notified: bool = False
-    original_address: str | None = None  # before alias expansion, where it differs
+    original_address: str | None = None  # before alias expansion, if it differs
     size_hold: SizeHold = SizeHold.NONE
 
     @property
     def is_held_for_size(self) -> bool:
-        """Whether it waits for the window of big messages, or for the operator."""
+        """Whether it waits for the window for big messages, or for the operator."""
         return self.state is RecipientState.HELD and self.size_hold in {SizeHold.HELD, SizeHold.TOLD}
 
 
@@ -103,11 +103,11 @@ class RecipientRecord:
 class MessageRecord:
     """One accepted message. `size` is the stored body's length in bytes, this host's headers included.
 
-    A body is stored with LF line ends (as Maildir readers expect). Its first `local_prefix` bytes are
-    for mailboxes only (Return-Path, RFC 5321 §4.4) and are left out on the wire; `wire_size` is the
-    rest's length with CRLF line ends, before dot-stuffing: the value for SIZE=.
+    A body is stored with LF line endings (as Maildir readers expect). Its first `local_prefix` bytes are for
+    mailboxes only (Return-Path, RFC 5321 §4.4) and are not sent; `wire_size` is the length of the rest with CRLF
+    line endings, before dot-stuffing: the value for SIZE=.
 
-    `checksum` is the CRC-32 of the stored body, None where nothing is known (queued by an earlier release).
+    `checksum` is the CRC-32 of the stored body, None if it is unknown (queued by an earlier release).
 
     `content_digest` is the SHA-256 of the content as received (before our headers), for RFC 1047.
     """
@@ -129,16 +129,16 @@ class MessageRecord:
     checksum: int | None = None
     peer: str = ""  # address of the client, "" for the station's own
     account: str | None = None  # who submitted it
-    message_id_header: str = ""  # Message-ID, for `trace`; "" where there is none
+    message_id_header: str = ""  # Message-ID, for `trace`; "" if there is none
     subject: str = ""  # decoded, at most 100 characters, for `queue show`
 
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """How much waits. Each number counts messages with at least one such recipient.
+    """How much is waiting. Each number counts messages with at least one such recipient.
 
-    `urgent` are those of `waiting_remote` with Priority.URGENT; `bytes_waiting` is the sum of
-    `wire_size` over `waiting_remote`: what the line will have to carry at least once.
+    `urgent` are those of `waiting_remote` with Priority.URGENT; `bytes_waiting` is the sum of `wire_size` over
+    `waiting_remote`: what the line will have to carry at least once.
     """
 
     waiting_local: int = 0

@@ -1,7 +1,7 @@
 """When a recipient is retried, when its sender gets a delay notice, and when it is given up.
 
-RFC 5321 §4.5.4.1: at least 30 minutes between tries, giving up after 4 to 5 days. Time off line uses up nothing:
-giving up needs both the days and a number of real tries, and days count only while the clock is trusted.
+RFC 5321 §4.5.4.1: at least 30 minutes between attempts, giving up after 4 to 5 days. Time off line uses up nothing:
+giving up needs both the days and a number of real attempts, and days count only while the clock is trusted.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ _HOUR_S = 3600
 
 
 def pause_s(attempts: int, config: OutboundConfig) -> int:
-    """Seconds until the next try after the `attempts`-th (1, 2, ...): doubling, within the configured bounds."""
+    """Seconds until the attempt after the `attempts`-th (1, 2, ...): doubling, within the configured bounds."""
     return int(min(config.retry_max_s, config.retry_min_s * 2 ** min(max(attempts - 1, 0), 20)))
 
 
 def after_try(
     recipient: RecipientRecord, outcome: Outcome, now_s: int, config: OutboundConfig, *, is_dialled: bool
 ) -> RecipientRecord:
-    """The recipient's record after a try to send it to the world. `now_s` is Unix seconds.
+    """The recipient's record after an attempt to send to the world. `now_s` is Unix seconds.
 
-    `is_dialled`: the next call is the next try, whenever it is. A deferral that does not count changes neither
-    the number of tries nor the time of the next one: the flush lets the next hop rest, not the recipient.
+    `is_dialled`: the next call is the next attempt, whenever it is. A deferral that does not count changes neither
+    the number of attempts nor the time of the next one: the flush makes the next hop wait, not the recipient.
     """
     counts = not isinstance(outcome, Deferred) or outcome.counts_as_attempt
     attempts = recipient.attempts + (1 if counts else 0)
@@ -54,9 +54,10 @@ def after_try(
 def give_up_is_due(
     recipient: RecipientRecord, received_s: int, now_s: int, config: OutboundConfig, *, clock_trusted: bool
 ) -> bool:
-    """Whether enough time and enough real tries have gone by.
+    """Whether enough time has passed and enough real attempts have failed.
 
-    A message dated by an unset clock has no age: it needs as many tries more as fill the time on a dedicated line.
+    A message dated by an unset clock has no age. Instead it needs as many more attempts as would fill that time on
+    a dedicated line.
     """
     if not clock_trusted or recipient.attempts < config.give_up_attempts:
         return False
@@ -69,7 +70,7 @@ def give_up_is_due(
 def delay_notice_is_due(
     recipient: RecipientRecord, received_s: int, now_s: int, config: OutboundConfig, *, clock_trusted: bool
 ) -> bool:
-    """Whether the sender should hear, once, that it takes longer (RFC 3461 §4.1: NOTIFY may forbid it)."""
+    """Whether the sender is due the one notice of a delay (RFC 3461 §4.1: NOTIFY may forbid it)."""
     if not clock_trusted or recipient.delay_notified or not config.delay_notice_hours:
         return False
     if recipient.notify is not None and Notify.DELAY not in recipient.notify:

@@ -1,6 +1,6 @@
 """Where is my message? Its record in plain sentences.
 
-Times are local time (or `tz`); one from an unset clock is not shown as if it were true.
+Times are local time (or `tz`); a time from an unset clock is not shown as if it were true.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _UNSET_CLOCK = "at an unknown time (the clock was not set)"
 def trace(message: MessageRecord, *, waits_for: str = "the next call", tz: tzinfo | None = None) -> list[str]:
     """The whole story: how the message came in, then a sentence for each recipient.
 
-    `waits_for` is what sends mail to the world here: "the next call", or "the line" where nothing dials.
+    `waits_for` is what sends mail to the world here: "the next call", or "the line" if nothing dials.
     """
     fates = [
         f"{recipient_name(recipient)}: {fate(message, recipient, waits_for=waits_for, tz=tz)}"
@@ -54,9 +54,9 @@ def fate(
     notice: MessageRecord | None = None,
     tz: tzinfo | None = None,
 ) -> str:
-    """Where one recipient's copy is. `size_hold` says what a message held for its size waits for.
+    """Where one recipient's copy is. `size_hold` says what a message held for its size is waiting for.
 
-    `notice` is the one that told of a bounce, where the queue still knows it.
+    `notice` is the one that reported a bounce, if the queue still knows it.
     """
     match recipient.state:
         case RecipientState.WAITING if recipient.local_account is not None:
@@ -89,7 +89,7 @@ def when(unix_s: int, tz: tzinfo | None = None) -> str:
         return _UNSET_CLOCK
     try:
         return f"on {datetime.fromtimestamp(unix_s, tz):%Y-%m-%d %H:%M}"
-    except (OverflowError, ValueError, OSError):  # a number the card spoilt
+    except (OverflowError, ValueError, OSError):  # a number damaged by the card
         return _UNSET_CLOCK
 
 
@@ -99,7 +99,7 @@ def sender_name(sender: str) -> str:
 
 
 def recipient_name(recipient: RecipientRecord) -> str:
-    """The address, with the one the sender wrote where an alias stands between."""
+    """The address, with the one the sender wrote if there is an alias between them."""
     written = recipient.original_address
     if not recipient.address:
         return "(unreadable)"
@@ -152,7 +152,7 @@ def _told(
     waits_for: str,
     tz: tzinfo | None,
 ) -> str:
-    """Whether a bounce was due, and what became of it: only one that was handed over has told anybody."""
+    """Whether a bounce was due, and what happened to it: only one that was delivered has informed anybody."""
     if not message.sender:
         return "Nobody got a notice: the message was itself one."
     if recipient.notify is not None and Notify.FAILURE not in recipient.notify:

@@ -2,7 +2,7 @@
 
 All of Dovecot runs as the station's user, who owns the Maildirs, the user file and the certificate's key. So it
 needs no root, and nothing that this user writes (extra fields of the user file can name programs and plugins) is
-ever read by a process that has more rights than the writer. docs/decisions has why.
+ever read by a process with more privileges than the writer (decision 14).
 
 Source: doc.dovecot.org/2.4.1, "Rootless", "Passwd-file", "Quota".
 """
@@ -22,13 +22,13 @@ MOST_CLIENTS = 100
 
 
 def dovecot(config: Config, user: str = USER, group: str = USER, run: str = RUN) -> Rendered | None:
-    """The configuration; None where the LAN is offered no way to read mail. Raises: ValueError."""
+    """The configuration; None if the LAN is offered no way to read mail. Raises: ValueError."""
     wanted = set(config.lan.services)
     if not wanted:
         return None
     protocols = [name for name, ways in _WAYS.items() if wanted & set(ways)]
-    # Other names or addresses mean another certificate in the same place: the text must differ, so that Dovecot
-    # is restarted.
+    # Other names or addresses mean a new certificate in the same place: the text must differ, so that Dovecot is
+    # restarted.
     certified = sha256(" ".join(certificate_names(config)).encode()).hexdigest()[:16]
     name = f"# For {host_name(config.station.hostname)} (certificate {certified})\n"
     parts = [name + _base(protocols, user, group, run), _tls(config), _users(config)]
@@ -74,9 +74,10 @@ ssl_min_protocol = TLSv1.2
 
 
 def _users(config: Config) -> str:
-    """The user file says each one's home and quota. Dovecot sums its indexes, the station what lies there.
+    """The user file has each user's home and quota. Dovecot adds up its indexes, the station the files themselves.
 
-    Not by `maildirsize` (quota_driver = maildir): there Dovecot books a MOVE as gone and not as come.
+    Not by `maildirsize` (quota_driver = maildir): there Dovecot subtracts a moved message in one folder and does
+    not add it in the other.
     """
     data = plain_path(config.station.data_dir)
     return f"""\
@@ -121,7 +122,7 @@ namespace inbox {{
 
 
 def _login(protocol: str, wanted: set[LanService]) -> str:
-    """One process takes all logins of a protocol: one for each client would be 4 MB for each."""
+    """One process handles all logins of a protocol: a process for each client would take 4 MB each."""
     listeners = "".join(
         f"  inet_listener {way.value} {{\n    port = {way.port if way in wanted else 0}\n  }}\n"
         for way in _WAYS[protocol]

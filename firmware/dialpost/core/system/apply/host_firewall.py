@@ -1,9 +1,8 @@
-"""The firewall: lets in only the services for the LAN, and on the line whatever that line's own table then checks.
+"""The firewall: lets in only the services for the LAN, and on the line whatever the line's own table then checks.
 
-nftables asks every table: a packet comes in only where all of them let it. So this table lets through on the line
-just what the line's own (core/line/firewall, there while a call lasts) may allow, and that one decides by host.
-Before that is loaded, nobody on the line gets further than port 25.
-Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
+nftables consults every table: a packet comes in only if all of them accept it. So on the line this table accepts
+just what the line's own (core/line/firewall, loaded during a call) may allow, and that one decides by host. Until
+it is loaded, nobody on the line can reach more than port 25. Source: nft(8) of nftables 1.1; RFC 4890 (ICMPv6).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _LISTENERS = "mld-listener-query, mld-listener-report, mld-listener-done, mld2-l
 
 
 def firewall(config: Config) -> Rendered:
-    """The ruleset; loading it replaces the one before at once. Raises: ValueError."""
+    """The ruleset; loading it replaces the previous one atomically. Raises: ValueError."""
     lan = [interface_name(config.lan.interface)] if config.lan.interface else ["en*", "eth*"]
     body = _lan_chain(config) + _input(config, lan) + _forward(config, lan)
     start = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
@@ -29,7 +28,7 @@ def firewall(config: Config) -> Rendered:
 
 
 def lan_ports(config: Config) -> list[int]:
-    """The TCP ports that hosts of the LAN reach."""
+    """The TCP ports that hosts on the LAN can reach."""
     smtp = config.smtp
     ports = {
         int(port) for port in map(_port, (*smtp.listen, *smtp.submission_listen, *smtp.submissions_listen)) if port
@@ -39,7 +38,7 @@ def lan_ports(config: Config) -> list[int]:
 
 
 def _port(listen: str) -> int:
-    """The port of ADDRESS:PORT; 0 where only this machine itself can reach it."""
+    """The port of ADDRESS:PORT; 0 if only this machine itself can reach it."""
     host, _, port = listen.rpartition(":")
     return 0 if ip_address(host.strip("[]") or _ANY_ADDRESS).is_loopback else int(port)
 
@@ -54,7 +53,7 @@ def _lan_chain(config: Config) -> str:
         f"ip6 saddr fe80::/10 icmpv6 type {{ {_LISTENERS} }} accept",
         "udp sport 67 udp dport 68 accept",  # DHCP's answers to a station that has no address yet
         "ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept",
-        # Servers ask back here before they let mail in (RFC 1413): a plain no is quicker than silence.
+        # Servers query this port before they accept mail (RFC 1413): a plain refusal is quicker than silence.
         "tcp dport 113 reject with tcp reset",
     ]
     return _chain("lan", rules)

@@ -1,8 +1,8 @@
 """The LAN's interface for systemd-networkd: systemd.network(5) of systemd 257.
 
-With DHCP the fallback address is there all the time, beside the one the LAN's router gives: there is no moment to
-wait for, and whoever plugs a computer into the station alone reaches it. Default routes of the LAN get a metric, so
-that the line's (metric 0) is taken while the line is up.
+With DHCP the fallback address is always there, beside the one from the LAN's router: nothing has to time out first,
+and a computer plugged directly into the station can reach it. Default routes of the LAN get a metric, so that the
+line's (metric 0) is used while the line is up.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def network(config: Config) -> Rendered:
     lan = config.lan
     sections = [_match(lan), ("Link", ["RequiredForOnline=no"]), _network(lan), *_addresses(lan)]
     if lan.method is LanMethod.DHCP:
-        # The router knows the board by its MAC address, whatever its machine-id.
+        # The router identifies the board by its MAC address, whatever its machine-id.
         options = ["ClientIdentifier=mac", f"RouteMetric={ROUTE_METRIC}", "UseHostname=no", "UseTimezone=no"]
         sections.append(("DHCPv4", options))
     # Without a machine-id (a board's very first start) networkd would make no DUID of its usual kind, and give up.
     sections.append(("DHCPv6", ["DUIDType=link-layer"]))
-    # The line carries IPv4 only: with it, a way out by IPv6 would be one that the LAN's router pays for.
+    # The line carries only IPv4: with an IPv6 route on the LAN, traffic would leave through the LAN's router.
     line = ["UseGateway=no"] if config.link.kind is LinkKind.MODEM else [f"RouteMetric={ROUTE_METRIC}"]
     sections.append(("IPv6AcceptRA", line))
     text = "\n".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) for name, lines in sections)
@@ -55,7 +55,7 @@ def _addresses(lan: LanConfig) -> list[tuple[str, list[str]]]:
     if lan.method is LanMethod.DHCP:
         if not lan.fallback_address:
             return []
-        # Where another host has that address already (a second station), this one does without.
+        # If another host already has that address (a second station), this one does without.
         probing = [] if ":" in lan.fallback_address else ["DuplicateAddressDetection=ipv4"]
         return [("Address", [f"Address={address(lan.fallback_address)}", *probing])]
     found = [("Address", [f"Address={address(lan.address)}"])]

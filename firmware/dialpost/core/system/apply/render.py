@@ -1,4 +1,4 @@
-"""From the configuration to every file the system shall have."""
+"""Renders the configuration into every file that the system needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dialpost.core.system.apply.system import battery_clock, chrony, hostname, h
 
 
 def render(config: Config) -> tuple[Rendered, ...]:
-    """All of it, in the order in which it is put in force. What is not among it shall not be there.
+    """All files, in the order in which they are applied. A file that is not among them must not exist.
 
     `Config()`, with no name and no domain, is a station before its first configuration: the LAN by DHCP and the
     fallback address, and no mail to read. Raises: ValueError naming the value that can't be used.

@@ -1,8 +1,8 @@
-"""Files as values, the fixed list of places they may have, and the last look at each value that goes into one.
+"""Files as values, the fixed list of their possible paths, and the final check of each value that goes into one.
 
 Root writes these. The configuration they come from is a file the daemon's user can write, so it is treated as
 hostile although it was checked when it was parsed: every value passes one of the checks here on its way into a
-text, and a check that fails stops the whole, before anything is written.
+text, and a failed check stops the whole run before anything is written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHRONY = "/run/chrony-dhcp/dialpost.sources"
 BATTERY_CLOCK = "/run/dialpost-apply/battery-clock"
 DOVECOT = "/run/dialpost-apply/dovecot.conf"
 PLACES = (FIREWALL, NETWORK, HOSTNAME, HOSTS, LOCALTIME, BATTERY_CLOCK, CHRONY, DOVECOT)
-"""Every file there may be, in the order in which they are put in force."""
+"""Every file that may exist, in the order in which they are applied."""
 
 STATE = "/run/dialpost-apply/state.json"
 RESULT = "/run/dialpost-apply/result.json"
@@ -38,7 +38,7 @@ _LONGEST_NAME = 253
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One file. `is_link`: a symbolic link, and `text` is where it leads. All belong to root."""
+    """One file. `is_link`: it is a symbolic link to `text`. All belong to root."""
 
     path: str
     text: str
@@ -56,7 +56,8 @@ def host_name(text: str) -> str:
 
 
 def plain_path(text: str) -> str:
-    """A full path without anything that a shell, Dovecot or a step upwards could be made of. Raises: ValueError."""
+    """An absolute path without anything that could mean something to a shell or Dovecot, or lead upwards. Raises:
+    ValueError."""
     return _checked(_PATH, text.rstrip("/"), "path of plain letters and digits", 1024)
 
 

@@ -1,4 +1,4 @@
-"""The small files: the station's name, its time zone, where chrony asks for the time.
+"""The small files: the station's name, its time zone, chrony's time servers.
 
 Sources: hosts(5), localtime(5), chrony.conf(5) of chrony 4.6 (`sourcedir`; Debian's chrony reads /run/chrony-dhcp).
 """
@@ -44,7 +44,7 @@ def _short(config: Config) -> str:
 
 
 def localtime(config: Config) -> Rendered:
-    """The time zone, where /etc/localtime leads to. Raises: ValueError."""
+    """The time zone file to which /etc/localtime leads. Raises: ValueError."""
     return Rendered(LOCALTIME, f"{ZONES}/{zone(config.schedule.timezone or 'UTC')}", is_link=True)
 
 

@@ -1,1 +1,1 @@
-"""The boot state, and when a start counts as good."""
+"""The boot state, and when a start counts as healthy."""

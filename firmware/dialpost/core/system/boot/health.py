@@ -1,6 +1,6 @@
-"""When a start counts as good: local health has held for a while. Nothing here asks for the line.
+"""When a start counts as healthy: everything local has been well for a while. Nothing here depends on the line.
 
-A slot on trial that does not get there in time is given up: the machine is restarted, and its tries run out. A
+A slot on trial that does not become healthy in time is given up: the machine is restarted, and its tries run out. A
 proven slot is never given up, whatever fails: a restart would not repair it.
 """
 
@@ -18,7 +18,7 @@ ILL_S = 120.0
 GIVE_UP_S = 900.0
 """The most time after the start that a slot on trial may take to be well for HOLD_S."""
 STARTING = "the system is starting"
-"""The fault that passes by itself."""
+"""The fault that clears without intervention."""
 
 
 class Verdict(Enum):
@@ -30,7 +30,7 @@ class Verdict(Enum):
 
 
 class HealthGate:
-    """Judges one start, look by look. `is_on_trial`: the slot that runs has yet to prove itself."""
+    """Judges one start, check by check. `is_on_trial`: the running slot has yet to prove itself."""
 
     def __init__(self, started_s: float, *, is_on_trial: bool) -> None:
         self._started_s = started_s

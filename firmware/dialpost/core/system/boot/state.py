@@ -1,13 +1,13 @@
 """The boot state: which slot U-Boot starts next, and how often it may still try.
 
-Two records of 512 bytes lie on the card in front of its first partition, at 1 MiB and 2 MiB. The valid one with
-the higher number counts; a change is written over the other, so a power cut in the middle leaves the state before
-it. A record is U-Boot's own checksummed environment (`env import -c`, `env export -c`): CRC-32 of what follows, 4
-bytes, lowest first, then NAME=VALUE texts, each ended by a zero, an empty one last, zeros up to the end; numbers
-are hexadecimal. image-build/boot/selector.cmd is the other side: `choose` here is what it does there.
+Two records of 512 bytes are on the card in front of its first partition, at 1 MiB and 2 MiB. The valid one with the
+higher number counts; a change overwrites the other, so a power cut during the write leaves the previous state. A
+record is a checksummed U-Boot environment (`env import -c`, `env export -c`): the CRC-32 of what follows (4 bytes,
+little-endian), then NAME=VALUE texts, each terminated by a zero byte, an empty one last, zeros up to the end;
+numbers are hexadecimal. image-build/boot/selector.cmd is the counterpart: it does what `choose` does here.
 
-An update gets TRIES_ON_TRIAL starts to prove itself. A proven slot has TRIES_PROVEN, full again after each healthy
-start, so that some power cuts soon after the start bring no older release back.
+An update gets TRIES_ON_TRIAL starts to prove itself. A proven slot has TRIES_PROVEN, topped up after each healthy
+start, so that a few power cuts soon after a start do not bring back an older release.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from enum import Enum
 
 RECORD_BYTES = 512
 RECORD_OFFSETS = (1 << 20, 2 << 20)
-"""The places of the records on the disk, in bytes: of even numbers, of odd numbers."""
+"""The positions of the records on the disk, in bytes: for even and for odd sequence numbers."""
 TRIES_ON_TRIAL = 3
 TRIES_PROVEN = 9
 
@@ -41,7 +41,7 @@ class Slot(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BootState:
-    """`first` is the slot wanted, `good` the one proven last; `left_a` and `left_b` are tries left, 0 to 15."""
+    """`first` is the wanted slot, `good` the one proven last; `left_a` and `left_b` are the tries left, 0 to 15."""
 
     sequence: int
     first: Slot
@@ -60,7 +60,7 @@ class BootState:
 
     @property
     def offset(self) -> int:
-        """The place of this state on the disk."""
+        """The position of this state on the disk."""
         return RECORD_OFFSETS[self.sequence & 1]
 
     def on_trial(self, slot: Slot) -> BootState:
@@ -69,12 +69,12 @@ class BootState:
         return replace(self._with_left(slot, tries), first=slot)
 
     def proven(self, slot: Slot) -> BootState:
-        """That slot runs and is healthy. Where the slot wanted has used up its tries, the wish ends with it."""
+        """That slot runs and is healthy. If the wanted slot has used up its tries, it is no longer wanted."""
         first = slot if not self.left(self.first) else self.first
         return replace(self._with_left(slot, TRIES_PROVEN), good=slot, first=first)
 
     def unusable(self, slot: Slot) -> BootState:
-        """That slot must not be started, as while it is written."""
+        """That slot must not be started, for example while it is being written."""
         return self._with_left(slot, 0)
 
     def _with_left(self, slot: Slot, tries: int) -> BootState:
@@ -90,14 +90,14 @@ class BootState:
 
 
 FRESH = BootState(sequence=2, first=Slot.A, good=Slot.A, left_a=TRIES_PROVEN, left_b=0)
-"""A card that was just flashed."""
+"""The state of a card that was just flashed."""
 UNKNOWN = BootState(sequence=0, first=Slot.A, good=Slot.A, left_a=1, left_b=1)
 """The state if no record can be read; the selector assumes the same."""
 
 
 def choose(state: BootState) -> tuple[Slot, BootState | None]:
-    """The slot to start, and the state to write before; None where no tries are left anywhere: the slot proven last
-    is started then, again and again.
+    """The slot to start, and the state to write beforehand (None if no tries are left anywhere: then the slot
+    proven last is started, indefinitely).
     """
     for slot in (state.first, state.first.other):
         if state.left(slot):
@@ -124,6 +124,6 @@ def parse(record: bytes) -> BootState | None:
 
 
 def newest(records: Sequence[bytes]) -> BootState | None:
-    """The state that counts, of all records read; None where none is valid."""
+    """The state that counts among all records read; None if none is valid."""
     states = [state for state in map(parse, records) if state is not None]
     return max(states, key=lambda state: state.sequence, default=None)

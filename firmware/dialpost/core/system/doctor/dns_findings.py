@@ -1,7 +1,7 @@
 """The DNS records of the station and its domains, judged: will mail from the Internet arrive here?
 
-Three ways are right: the MX is this station; it is the provider, which holds mail until ETRN asks for it; or a
-domain's mail is fetched in another way, which nobody can see from here and so is only remarked on.
+Three arrangements are right: the MX is this station; it is the provider, which holds mail until ETRN asks for it;
+or a domain's mail is fetched in another way, which can't be seen from here and so is only noted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The findings of `dialpost doctor`: pure rules, one function for each subject.
 
-A finding says what is so, and where that is not well, what to do. The facts come from `flow/system/doctor`.
+A finding says what was found and, if something is wrong, what to do. The facts come from `flow/system/doctor`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def configuration(remarks: Sequence[str], path: str) -> Iterator[Finding]:
 
 
 def host_name(config: Config) -> Finding:
-    """The name by itself; what DNS says of it is `core/system/doctor/dns_findings`' matter."""
+    """The name itself; `core/system/doctor/dns_findings` checks what DNS says about it."""
     name = config.station.hostname
     if name.endswith(_PRIVATE_SUFFIXES):
         return warning(
@@ -41,7 +41,7 @@ def host_name(config: Config) -> Finding:
 
 
 def clock(now_s: float, released_s: int, shown: str) -> Finding:
-    """By a clock that can't be right, nothing expires and no certificate can be checked."""
+    """With a clock that can't be right, nothing expires and no certificate can be checked."""
     if now_s < released_s:
         return fault(
             "clock",
@@ -53,7 +53,7 @@ def clock(now_s: float, released_s: int, shown: str) -> Finding:
 
 
 def certificate(config: Config, facts: CertificateFacts, now_s: float, clock_trusted: bool) -> list[Finding]:
-    """For the host name? And at this time?"""
+    """Is it for the host name, and valid now?"""
     subject = "certificate"
     own = not config.tls.certificate
     renew = (
@@ -153,7 +153,7 @@ def set_aside(names: Sequence[str]) -> Finding:
 
 
 def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_postmaster: str) -> Iterator[Finding]:
-    """`mailboxes` says how many messages each mailbox on the card holds, those of no account too."""
+    """`mailboxes` says how many messages each mailbox on the card holds, including those without an account."""
     subject = "accounts"
     count = len(directory.accounts)
     if not count:

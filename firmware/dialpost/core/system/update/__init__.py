@@ -1,1 +1,1 @@
-"""Updates: which may be installed, and what became of the last."""
+"""Updates: which may be installed, and the outcome of the last."""

@@ -1,12 +1,12 @@
 """The outcome of the last update: one record on the card, written by root, read by the station.
 
 `dialpost update` makes it (INSTALLED) when the new release is written; `dialpost-health.service` judges it at a
-later start: PROVEN when the new release was well for long enough, ROLLED_BACK when another slot runs than the one
-wanted, which is so only after the new one used up its tries or could not be loaded. FELL_BACK is the same much
-later: a release that was proven once can no longer be started (a worn card), and the one before runs.
+later start: PROVEN when the new release was well for long enough, ROLLED_BACK when a slot other than the wanted one
+runs, which happens only after the new one used up its tries or could not be loaded. FELL_BACK is the same much
+later: a release that was once proven can no longer be started (a worn card), and the previous one runs.
 
-TRYING, between INSTALLED and PROVEN, is seen and never written: it follows from the start one is in
-(`UpdateRecord.now`), and the release before, should it come back, would not know the word.
+TRYING, between INSTALLED and PROVEN, is shown but never written: it follows from the current start
+(`UpdateRecord.now`), and the previous release, should it come back, would not know the word.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class UpdateState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UpdateRecord:
-    """`id` tells one update from the next; `version` is the new release's name, `before` that of the one that wrote
-    it; `boot_id` is the kernel's id of the start it was written in.
+    """`id` distinguishes updates; `version` is the new release's name, `before` that of the one that wrote it;
+    `boot_id` is the kernel's id of the start in which it was written.
     """
 
     id: str
@@ -43,9 +43,9 @@ class UpdateRecord:
     boot_id: str
 
     def judged(self, running: Slot, boot_id: str, *, is_well: bool) -> UpdateRecord:
-        """The record after a look at a start: which slot runs, and whether that start counts as a good one."""
+        """The record after a check of a start: which slot runs, and whether that start counts as healthy."""
         if self.state is UpdateState.PROVEN and running is not self.slot:
-            return replace(self, state=UpdateState.FELL_BACK, id=f"{self.id}-fell-back")  # news of its own
+            return replace(self, state=UpdateState.FELL_BACK, id=f"{self.id}-fell-back")  # a separate piece of news
         if self.state is not UpdateState.INSTALLED or boot_id == self.boot_id:
             return self
         if running is not self.slot:
@@ -53,7 +53,7 @@ class UpdateRecord:
         return replace(self, state=UpdateState.PROVEN) if is_well else self
 
     def now(self, running: Slot, boot_id: str) -> UpdateRecord:
-        """As it stands in this start, for people: a release that runs no longer "begins with the next start"."""
+        """The record as of this start, for people: a running release no longer "begins with the next start"."""
         seen = self.judged(running, boot_id, is_well=False)
         is_tried = seen.state is UpdateState.INSTALLED and boot_id != self.boot_id
         return replace(seen, state=UpdateState.TRYING) if is_tried else seen
@@ -70,7 +70,7 @@ class UpdateRecord:
 
     @property
     def letter(self) -> tuple[str, str] | None:
-        """Subject and text for the postmaster; None where there is nothing to tell yet."""
+        """Subject and text for the postmaster; None if there is nothing to report yet."""
         found = _LETTERS.get(self.state)
         if found is None:
             return None
@@ -91,7 +91,7 @@ class UpdateRecord:
 
 
 def parse(data: bytes) -> UpdateRecord | None:
-    """The record in a file; None where it is none."""
+    """The record in a file; None if it is not a record."""
     try:
         values = parse_object(data)
         texts = {name: str(values[name]) for name in ("id", "version", "before", "boot_id")}

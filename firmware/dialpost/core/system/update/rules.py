@@ -1,7 +1,7 @@
 """Whether an update may be installed: made for this kind of board, and not older than the running release.
 
-An older release would not know the database that a newer one has migrated, so there is no way back by an update:
-the slot before is the way back, until the next update takes its place.
+An older release would not understand a database that a newer one has migrated, so an update can't go back: the
+other slot is the way back, until the next update overwrites it.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def running_release(os_release: str) -> Release:
 
 
 def refusal(update: Release, running: Release) -> str:
-    """Why it may not be installed, a sentence; "" where it may."""
+    """Why it may not be installed, a sentence; "" if it may."""
     if update.board != running.board:
         return f"This update is for {update.board}; the station is {running.board}."
     if update.built_s < running.built_s:

@@ -92,7 +92,7 @@ class SessionDriver:
 
     @property
     def _least_wait_s(self) -> float | None:
-        """How long what the session now waits for is waited for, at least; None where it waits for us."""
+        """How long what the session now waits for is waited for, at least; None if it waits for us."""
         if self._limit is not None:
             return _LEAST_BULK_WAIT_S if self._is_shaking_hands else LEAST_WAIT_S
         due = self.core.waiting_for

@@ -40,7 +40,7 @@ def wire_reply(reply: Reply) -> bytes:
     """A reply in its wire form (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
 
     A reply may quote the client, so everything but printable ASCII is replaced: replies end up on terminals and in
-    logs, and a line end within one would be a second reply.
+    logs, and a line ending within one would be a second reply.
     """
     enhanced = f"{reply.enhanced} " if reply.enhanced else ""
     lines = reply.lines or ("",)

@@ -103,7 +103,7 @@ class LineMeter(Protocol):
     """The subset of a link that counts."""
 
     def traffic(self) -> Traffic | None:
-        """Bytes since the line came up, None where the link can't count."""
+        """Bytes since the line came up, None if the link can't count."""
 
     def doubt(self, why: str) -> None:
         """The provider can't be reached: the link may check whether it is still up."""

@@ -102,7 +102,7 @@ class MailPart:
         )
 
     def _why_left(self) -> str:
-        """Why something stayed behind, in one line; "" where nothing did."""
+        """Why something stayed behind, in one line; "" if nothing did."""
         last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
         deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
         why = last.why_left if last is not None and last.why_left else unreached[0].text if unreached else ""

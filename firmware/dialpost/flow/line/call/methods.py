@@ -66,7 +66,7 @@ class ForecastsForControl(Protocol):
 def call_methods(
     calls: Calls, history: CallHistory, budget: BudgetFacts | None, forecasts: ForecastsForControl
 ) -> dict[str, Served]:
-    """The methods by name. `budget` is None where no calls are made."""
+    """The methods by name. `budget` is None if no calls are made."""
 
     async def request(wanted: api.RequestParams) -> str:
         _check(calls, wanted.over_budget)

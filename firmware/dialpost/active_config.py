@@ -1,6 +1,6 @@
-"""The configuration file as the daemon finds it: what it says, what stands in for it, why it can't be used.
+"""The configuration file as the daemon finds it: its content, what replaces it, why it can't be used.
 
-A part of the daemon's wiring.
+Part of the daemon's wiring.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dialpost.edge.config.history import ConfigHistory
 from dialpost.flow.config.stand_in import stand_in
 
 
-class FileInForce:
+class ActiveConfigFile:
     """`problems`: why the file can't be used, as it was last read."""
 
     def __init__(self, file: ConfigFile, history: ConfigHistory) -> None:
@@ -25,16 +25,16 @@ class FileInForce:
         self.problems: tuple[str, ...] = ()
 
     async def repair(self) -> str:
-        """A file that the card spoilt or lost does not stop the mail while one that can be used is kept.
+        """A file that the card damaged or lost does not stop the mail as long as a usable one is kept.
 
-        What was done about it in words, "" where nothing was.
+        Returns what was done about it in words, "" if nothing.
         """
         found = await asyncio.to_thread(stand_in, self._history, self._file)
         self._stand_in = found.config if found is not None else None
         return found.words if found is not None else ""
 
     def load(self) -> Config | None:
-        """The file's configuration; None where it is missing or can't be used: `problems` tell why then."""
+        """The file's configuration; None if it is missing or can't be used: `problems` then say why."""
         self.problems = ()
         try:
             return self._file.load()
@@ -55,7 +55,7 @@ class FileInForce:
             pass
 
     def run_dir(self, config: Config | None, usual: str, first: str) -> str:
-        """Where the control socket goes, as far as that shows without a configuration."""
+        """Where the control socket goes, as far as that is known without a configuration."""
         if config is not None:
             return config.station.run_dir
         text = ""
