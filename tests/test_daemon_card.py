@@ -121,7 +121,7 @@ async def test_a_commit_that_the_card_has_no_room_for_changes_nothing(
     face.close()
 
 
-async def test_a_commit_overtaken_by_a_full_card_is_in_force_and_the_answer_says_so(
+async def test_a_commit_overtaken_by_a_full_card_takes_effect_and_the_answer_says_so(
     daemon: Daemon, card: Card, tmp_path: Path
 ) -> None:
     await daemon.start()

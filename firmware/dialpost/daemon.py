@@ -105,7 +105,7 @@ class Daemon:
         self._stop_waiting: Callable[[], None] = _nothing
         self._config: Config | None = None
         self._is_held = False
-        self._in_force = ActiveConfigFile(self.file, self.history)
+        self._active_config = ActiveConfigFile(self.file, self.history)
         self._standstill: Standstill | None = None
         self._reloads: set[asyncio.Task[None]] = set()
 
@@ -120,7 +120,7 @@ class Daemon:
         await self._repair()
         await self.changes.before_start()
         self._doors = Doors(inherited or {})
-        config = self._in_force.load()
+        config = self._active_config.load()
         sessions = ConfigSessions(self.history, self.file, self.changes, self, first)
         self._control = ControlServer(
             self._control_path(config, first),
@@ -138,7 +138,7 @@ class Daemon:
             raise
 
     def _control_path(self, config: Config | None, first: str) -> Path:
-        return Path(self._in_force.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME
+        return Path(self._active_config.run_dir(config, self._set_up.run_dir, first)) / SOCKET_NAME
 
     async def stop(self) -> None:
         """Stop in reverse order. A commit waiting for its confirmation is rolled back at the next start."""
@@ -217,7 +217,7 @@ class Daemon:
             old = self.config
             await self._stop_station()
             if config is None:
-                self._in_force.look()
+                self._active_config.look()
                 self._wait_for_set_up()
                 return
             try:
@@ -248,7 +248,7 @@ class Daemon:
                 await self._run_or_stand_still(config)
                 return
             await self._repair()
-            again = self._in_force.load()
+            again = self._active_config.load()
             if again is None:
                 self._wait_for_set_up()
                 return
@@ -374,23 +374,23 @@ class Daemon:
             self.failed.set()
 
     async def _repair(self) -> None:
-        words = await self._in_force.repair()
+        words = await self._active_config.repair()
         if words:
             self.changes.remark(words)
 
     async def _status(self, wanted: NoParams) -> Status:
         """While no station answers."""
-        mode = "unreadable" if self._in_force.problems else "set-up"
+        mode = "unreadable" if self._active_config.problems else "set-up"
         words = (
             f"the configuration {self.file.path} can't be used; no mail is accepted."
-            if self._in_force.problems
+            if self._active_config.problems
             else "waits to be set up: there is no configuration yet, and no mail is accepted."
         )
         return Status(
             mode=mode,
             version=__version__,
             words=words,
-            attention=(*(self._in_force.problems or ("It has to be set up.",)), *self._remarks()),
+            attention=(*(self._active_config.problems or ("It has to be set up.",)), *self._remarks()),
         )
 
 

@@ -80,7 +80,7 @@ async def test_a_commit_is_taken_and_applied(rig: Rig) -> None:
     )
 
 
-async def test_what_is_not_in_force_is_reported_as_such_until_it_is(rig: Rig) -> None:
+async def test_what_is_not_applied_is_reported_as_such_until_it_is(rig: Rig) -> None:
     """A wizard that hears of it must not say that the station works; `status` shows it as long as it is so."""
     rig.apply.problems = ("The network could not be set: it took too long.",)
     done = await rig.commit(LINE)

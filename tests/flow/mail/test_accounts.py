@@ -96,7 +96,7 @@ def service(card: Card) -> AccountService:
     return AccountService(CONFIG, card, card, card)
 
 
-async def test_a_new_account_is_in_force_at_once(service: AccountService, card: Card) -> None:
+async def test_a_new_account_takes_effect_at_once(service: AccountService, card: Card) -> None:
     account = await service.add("Anna", PASSWORD, addresses=["Info@Second.example", "hi"], full_name="Anna M")
     assert account == card.accounts["anna"] == service.directory.accounts["anna"]
     assert account.addresses == ("info@second.example", "hi@clinic.example")

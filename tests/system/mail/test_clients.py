@@ -86,7 +86,7 @@ def test_a_wrong_password_is_refused(station: Station) -> None:
     assert "535" in sent.transcript
 
 
-def test_a_changed_password_is_in_force_at_once(station: Station) -> None:
+def test_a_changed_password_takes_effect_at_once(station: Station) -> None:
     station.cli("account", "passwd", "anna", "--password-stdin", input="quite another one 2\n")
     to = ("--from", ANNA, "--to", f"ben@{DOMAIN}")
     assert not swaks(station.submission_port, "--tls", *login(), *to).is_taken

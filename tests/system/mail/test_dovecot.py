@@ -92,7 +92,7 @@ def test_mail_delivered_while_someone_is_logged_in(station: Station, dovecot: Do
     client.logout()
 
 
-def test_a_changed_password_is_in_force(station: Station, dovecot: Dovecot) -> None:
+def test_a_changed_password_takes_effect(station: Station, dovecot: Dovecot) -> None:
     imap(dovecot).logout()
     station.cli("account", "passwd", "anna", "--password-stdin", input="quite another one 2\n")
     is_refused(dovecot, "anna")

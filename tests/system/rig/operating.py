@@ -116,7 +116,7 @@ class Operator:
         for name, may_be in self._accounts.items():
             assert (name in accounts) in may_be, f"account {name}: {name in accounts}"
             may_be.intersection_update({name in accounts})
-        limit = self._limit_in_force()
+        limit = self._active_limit()
         assert limit in self._limits, f"smtp.max_recipients: {limit}, not one of {self._limits}"
         self._limits = {limit}
         states = self._station.states_of(_GONE)
@@ -124,7 +124,7 @@ class Operator:
             assert states.get(name) in expected, f"{name}: {states.get(name)}, not one of {expected}"
             expected.intersection_update({states[name]})
 
-    def _limit_in_force(self) -> int:
+    def _active_limit(self) -> int:
         text = self._station.config.read_text()
         lines = [line for line in text.splitlines() if line.startswith("max_recipients")]
         return int(lines[0].partition("=")[2]) if lines else 500

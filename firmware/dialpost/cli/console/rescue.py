@@ -169,7 +169,7 @@ class Rescue:
         elif chosen.fault:
             say_lines(self._terminal, f"Number {chosen.number} can't be used: {chosen.fault}")
         else:
-            self._put_in_force(self._history.text_of(chosen.number), f"back to {chosen.number}")
+            self._activate(self._history.text_of(chosen.number), f"back to {chosen.number}")
 
     def _fault_of(self, number: int) -> str:
         try:
@@ -193,7 +193,7 @@ class Rescue:
         if candidate.problems() or not self._is_sure("Put it into effect?"):
             self._terminal.say("Nothing was changed.")
             return
-        self._put_in_force(candidate.text, "repaired")
+        self._activate(candidate.text, "repaired")
 
     def _changed(self, candidate: Candidate, key: str) -> Candidate:
         """With another value, or without the key. A secret is typed twice, unseen."""
@@ -223,13 +223,13 @@ class Rescue:
             raise ConfigError(("The text is too long for a configuration. Nothing was changed.",))
         text = split_header(pasted.text)[1]
         parse_config(text)
-        self._put_in_force(text, "pasted")
+        self._activate(text, "pasted")
 
     def _wizard(self) -> None:
         if set_up(self._terminal, self._site):
             self._leave(Left.REPAIRED)
 
-    def _put_in_force(self, text: str, comment: str) -> None:
+    def _activate(self, text: str, comment: str) -> None:
         """By the daemon, or for the next start where none runs. Raises: DialpostError; all is as before then."""
         if not self._client().available():
             parse_config(text)

@@ -75,7 +75,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
             result = wizard.result()
             if result is None:
                 return False
-            made = _put_in_force(terminal, maker, result)
+            made = _activate(terminal, maker, result)
             if made is not None:
                 break
             wizard.reopen()
@@ -160,7 +160,7 @@ def _account_names(talk: ControlConnection) -> tuple[str, ...]:
     return tuple(account.name for account in talk.ask(accounts.LIST))
 
 
-def _put_in_force(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
+def _activate(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
     """What the station runs with; None if it does not, and why has been reported."""
     for sentence in result.warnings:
         say_lines(terminal, f"Note: {sentence}")

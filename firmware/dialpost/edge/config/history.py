@@ -118,12 +118,12 @@ class ConfigHistory:
             trial = self.unproven()  # what has not proven itself is nothing to go back to
             back_to = trial.back_to if trial is not None else before.number if before is not None else 0
             data = _encoded(with_header(text, commit))
-            self._put_in_force(data, number, Unproven(number, back_to, proof) if proof else None)
+            self._activate(data, number, Unproven(number, back_to, proof) if proof else None)
         except OSError as error:
             raise self._storage_error(error) from error
         return commit
 
-    def _put_in_force(self, data: bytes, number: int, trial: Unproven | None) -> None:
+    def _activate(self, data: bytes, number: int, trial: Unproven | None) -> None:
         """All that needs room comes before the one rename that counts. Raises: OSError, nothing changed."""
         copy, older = self._folder / f"{number:04}.copy", self._trial_text()
         try:

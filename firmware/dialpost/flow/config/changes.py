@@ -26,7 +26,7 @@ from dialpost.flow.config.world import Apply, History, Parser, Process, WallCloc
 
 _log = logging.getLogger("dialpost.config")
 
-_NOT_IN_FORCE = "Not applied:  "
+_NOT_APPLIED = "Not applied:  "
 
 Work = Callable[[], Coroutine[object, object, object]]
 
@@ -75,7 +75,7 @@ class ConfigChanges:
         self._timer: asyncio.TimerHandle | None = None
         self._later: asyncio.Task[None] | None = None
         self._closed = False
-        self._in_force = 0
+        self._active_number = 0
         """The number of the configuration that the running station was made with; 0 = not known."""
 
     @property
@@ -118,11 +118,11 @@ class ConfigChanges:
         try:
             await asyncio.to_thread(self._history.proven)
             commit = await asyncio.to_thread(self._history.current)
-            self._in_force = commit.number if commit else 0
+            self._active_number = commit.number if commit else 0
         except StorageError as error:
             self._remark(f"The history of the configuration can't be kept: {error}")
-        if self.remarks and self._in_force:  # the system still has the settings that were rolled back
-            self._start(partial(self._applied, self._in_force))
+        if self.remarks and self._active_number:  # the system still has the settings that were rolled back
+            self._start(partial(self._applied, self._active_number))
 
     async def start_failed(self) -> bool:
         """No station started. Roll back a commit not yet proven; returns whether there was one."""
@@ -177,7 +177,7 @@ class ConfigChanges:
             proof = Proof.START if confirm_s is None else Proof.CONFIRM
             commit = await self._write(text, who, comment, proof)
             trial = await asyncio.to_thread(self._history.unproven) or Unproven(commit.number, 0, proof)
-            words = await self._put_in_force(config, trial)
+            words = await self._activate(config, trial)
             self.remarks = []  # those of earlier configurations no longer matter
             result = await self._applied(commit.number)
             if confirm_s is not None:
@@ -222,8 +222,8 @@ class ConfigChanges:
                 raise ConfigError(problems)
             commit = await asyncio.to_thread(self._history.current)
             number = commit.number if commit else 0
-            edited = Unproven(number, self._in_force, Proof.START)
-            words = await self._put_in_force(config, edited if self._in_force not in {0, number} else None)
+            edited = Unproven(number, self._active_number, Proof.START)
+            words = await self._activate(config, edited if self._active_number not in {0, number} else None)
             self.on_change(f"Configuration {number} was read from the file.")
             result = await self._applied(number)
             return (*words, *result.notes, *result.problems)
@@ -237,7 +237,7 @@ class ConfigChanges:
                 f"({self.pending_left_s:.0f} s left): confirm it first, or wait until it is rolled back."
             )
 
-    async def _put_in_force(self, config: Config, trial: Unproven | None) -> list[str]:
+    async def _activate(self, config: Config, trial: Unproven | None) -> list[str]:
         """Let the process take it, now or after the call; returns when, in words. Raises: ConfigError."""
         running = self._process.config
         self._not_later()
@@ -263,7 +263,7 @@ class ConfigChanges:
                 (f"Configuration {trial.number} was rolled back: the station did not start with it: {error}", back)
             ) from error
         if trial is not None:
-            self._in_force = trial.number
+            self._active_number = trial.number
             if trial.proof is Proof.START and not self._process.trouble:  # the station started: that was its proof
                 try:
                     await asyncio.to_thread(self._history.proven)
@@ -279,8 +279,8 @@ class ConfigChanges:
             except ConfigError as error:
                 self._drop_pending()
                 self._remark(" ".join(error.problems))
-                if self._in_force:
-                    await self._applied(self._in_force)
+                if self._active_number:
+                    await self._applied(self._active_number)
 
     async def _take_back(self, pending: Pending, why: str) -> None:
         async with self._lock:
@@ -290,13 +290,13 @@ class ConfigChanges:
             number = pending.trial.number
             try:
                 said = await self._write_back(pending.trial, f"configuration {number} was rolled back: {why}")
-                await self._run_what_is_in_force()
+                await self._run_active()
             except DialpostError as error:
                 self._remark(f"Configuration {number} could not be rolled back: {error}")
                 return
             self.on_change(f"Configuration {number} was rolled back: {why}. {said}")
 
-    async def _run_what_is_in_force(self) -> None:
+    async def _run_active(self) -> None:
         """After a rollback: let process and system take it, now or after the call. Raises: DialpostError."""
         commit = await asyncio.to_thread(self._history.current)
         if commit is None:
@@ -308,7 +308,7 @@ class ConfigChanges:
         except ConfigError:
             await self._process.take(None)  # the configuration before could not be read either
         else:
-            await self._put_in_force(config, None)
+            await self._activate(config, None)
         await self._applied(commit.number)
 
     def _await_confirmation(self, trial: Unproven, owner: object, confirm_s: float) -> None:
@@ -332,7 +332,7 @@ class ConfigChanges:
                 trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()
             )
         )
-        self._in_force = commit.number if commit else 0
+        self._active_number = commit.number if commit else 0
         now = (
             f"Configuration {trial.back_to} is active again"
             if trial.back_to
@@ -350,8 +350,8 @@ class ConfigChanges:
         for words in (*result.notes, *result.problems):
             _log.warning("config: not applied number=%s: %s", number, words)
         # `status` shows where the system differs from the configuration, until a run corrects it.
-        kept = [words for words in self.remarks if not words.startswith(_NOT_IN_FORCE)]
-        self.remarks = [*kept, *(f"{_NOT_IN_FORCE}{problem}" for problem in result.problems)]
+        kept = [words for words in self.remarks if not words.startswith(_NOT_APPLIED)]
+        self.remarks = [*kept, *(f"{_NOT_APPLIED}{problem}" for problem in result.problems)]
         return result
 
     def _remark(self, words: str) -> None:

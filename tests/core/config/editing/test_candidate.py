@@ -393,7 +393,7 @@ def test_nothing_is_set_in_what_is_no_section_table_or_list(text: str, key: str,
     assert told.value.problems == (words,)
 
 
-def test_warnings_are_told_only_of_what_could_be_put_in_force() -> None:
+def test_warnings_are_told_only_of_what_could_be_activate() -> None:
     assert Candidate("[station]\nhostname = 1\n").warnings() == ()
     assert Candidate(BASE).warnings() == warnings(Candidate(BASE).config())
 

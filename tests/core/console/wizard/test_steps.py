@@ -230,7 +230,7 @@ def test_one_of_several_is_picked_by_number_value_or_words(typed: str, value: st
     assert picked(typed, (Choice("a", "The first"), Choice("b", "The second"))) == value
 
 
-def test_the_review_shows_the_outside_line_that_is_typed_else_the_one_in_force() -> None:
+def test_the_review_shows_the_outside_line_that_is_typed_else_the_active_one() -> None:
     dialled_out = replace(MODEM, modem=ModemConfig(outside_line="0w"))
     for base, answers, shown in (
         (dialled_out, {}, "0w"),
