@@ -18,7 +18,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 LONGEST_VALUE = 300
-"""Characters of one foreign value (a reply, a subject, an address) within a sentence or a line of the log."""
+"""Characters of one foreign value (a reply, a subject, an address) within a sentence or a log line."""
 LONGEST_SHOWN = 80
 """Characters of a value from a file in the fault that says what is wrong with it."""
 LONGEST_LINE = 2000
@@ -50,7 +50,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: object, longest: int = LONGEST_VALUE) -> str:
-    """A foreign value as it may stand in a sentence: harmless, and cut where it is long."""
+    """A foreign value for use in a sentence: made harmless, and cut if it is long."""
     return shortened(printable(str(text)), longest)
 
 

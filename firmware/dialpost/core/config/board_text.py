@@ -49,7 +49,7 @@ def unknown_key(key: str, known: list[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value for a fault's sentence, shortened where it is long."""
+    """A value for a fault's sentence, shortened if it is long."""
     return shortened(json.dumps(value, ensure_ascii=False, default=str), LONGEST_SHOWN)
 
 

@@ -28,7 +28,8 @@ _BARE = re.compile(
 )
 _WORDS = re.compile(rb"""[^<>,;:()"\\\x00-\x1f]{1,400}""")
 _IN_BRACKETS = re.compile(rb"""<[^\s<>,;:()"\\@]{1,64}@[^\s<>,;:()"\\@]{1,255}>""")
-"""No part of these may match in two ways: a message may have thousands of such lines, and everybody waits."""
+"""No part of these may match in two ways: a message may have thousands of such lines, and all other sessions
+wait."""
 _LEXEMES = re.compile(r'\\.?|["()]|[^\\"()]+', re.DOTALL)
 """A quoted pair, one of the characters that mean something here, or the text up to the next of these."""
 _UNREADABLE = "?"
@@ -70,7 +71,7 @@ def repaired(value: bytes, domains: Sequence[str]) -> bytes:
 
 
 def _bare(text: str) -> str:
-    """Without comments (RFC 5322 §3.2.2) and quoted names; a quoted local part stays."""
+    """Without comments (RFC 5322 §3.2.2) and quoted names; a quoted local part is kept."""
     out, quoted, depth = [], "", 0
     for found in _LEXEMES.finditer(text):
         piece = found[0]

@@ -211,7 +211,7 @@ def _moment(day: date, text: str, zone: tzinfo) -> float:
 
 
 def mean_interval_s(config: ScheduleConfig) -> float:
-    """A week divided by the number of scheduled calls in it: what an untrusted clock goes by."""
+    """A week divided by the number of scheduled calls in it, for use with an untrusted clock."""
     days = [date.min + timedelta(days=offset) for offset in range(7)]  # any week has each day once
     count = sum(len(list(slots_of_day(entry, UTC, day))) for entry in config.entry for day in days)
     return 7.0 * DAY_S / max(count, 1)
