@@ -97,7 +97,11 @@ def _texts(parameter: Parameter, value: JsonValue) -> tuple[str, ...]:
     if isinstance(value, str | Mapping) or not isinstance(value, list | tuple):
         raise _wrong(parameter)
     texts = tuple(item for item in value if isinstance(item, str))
-    if len(texts) != len(value) or len(texts) > parameter.maximum or max(map(len, texts), default=0) > LONGEST_TEXT:
+    if (
+        len(texts) != len(value)
+        or len(texts) > parameter.maximum
+        or any(len(text) > LONGEST_TEXT for text in texts)
+    ):
         raise _wrong(parameter)
     return texts
 

@@ -95,6 +95,10 @@ def test_a_bracket_in_a_value_begins_no_section() -> None:
     assert set_line(text, "a", 0, "x", "2") == "[a]\nx = 2\n[b]\ny = 1\n"
 
 
+def test_a_comment_within_a_list_goes_with_it() -> None:
+    assert set_line("[a]\nx = [ # two\n  1,\n  2]\n", "a", 0, "x", "[3]") == "[a]\nx = [3]\n"
+
+
 def test_a_whole_table_in_the_order_of_the_declarations() -> None:
     table = {
         "odd part": {"z": 1, "a": 2},

@@ -488,3 +488,8 @@ def test_a_rate_that_a_line_may_have(line: str, rate_bps: int | None) -> None:
 def test_a_number_alone(text: str, kind: ResultKind | None, rate_bps: int | None) -> None:
     found = parse_number(text)
     assert (found.kind, found.rate_bps) == (kind, rate_bps) if found else kind is None
+
+
+def test_what_comes_before_the_first_command_answers_none() -> None:
+    dialogue = AtDialogue()
+    assert dialogue.receive(b"\r\nOK\r\n") == [] and dialogue.rest == b"\r\nOK\r\n"

@@ -207,7 +207,7 @@ def test_long_lines_are_encoded_and_read_the_same(head: bytes, body: bytes, bloc
 
 
 def test_only_the_part_with_a_long_line_is_touched() -> None:
-    short = b"--b\nContent-Type: text/plain\n\n" + "Grüße\n".encode() + 2 * (b"x" * 600 + b"\n")
+    short = b"--b\nContent-Type: text/plain\n\n" + "Grüße\n".encode() + 2 * (b"x" * 998 + b"\n")
     content = MULTI + short + b"--b\n\n" + LONG + b"\n--b--\n"
     converted = downgrade(content, goal=Goal(ascii_header=False, ascii_body=False))
     assert converted.startswith(MULTI + short + b"--b\nContent-Transfer-Encoding: quoted-printable\n\n")

@@ -32,6 +32,8 @@ def test_the_longest_reply_and_the_next_one_counts_again() -> None:
         assert len(reply.lines) == 64
     with pytest.raises(ProtocolError, match="reply is too long"):
         list(ReplyReader().receive(line * 64 + b"250 x\r\n"))
+    with pytest.raises(ProtocolError, match="reply is too long"):
+        list(ReplyReader().receive(line * 63 + line[:-2] + b"x\r\n"))
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,7 @@ class _Planner(Walker):
 
     def leaf(self, piece: bytes) -> bytes:
         self._size += len(piece)
-        self._line_octets += len(piece)
-        if piece.endswith(b"\n"):
-            self._line_octets -= 1
+        self._line_octets += len(piece.removesuffix(b"\n"))
         self._has_long_line = self._has_long_line or self._line_octets > MAX_LINE_OCTETS
         if piece.endswith(b"\n"):
             self._line_octets = 0
