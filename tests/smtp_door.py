@@ -81,6 +81,7 @@ class NotingPolicy:
         self.finishing, self.done = asyncio.Event(), asyncio.Event()
         self.keeps_content = True
         self.home_domain = ""
+        self.has_tls = True
 
     def _answer(self, stage: str, *details: object) -> Reply | None:
         self.calls.append((stage, *details))
@@ -98,6 +99,9 @@ class NotingPolicy:
 
     async def turn(self, peer: Peer) -> None:
         return None
+
+    def offers_tls(self, peer: Peer) -> bool:
+        return self.has_tls
 
     def disconnected(self, caller: Caller) -> None:
         self.connections -= 1

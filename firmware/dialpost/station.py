@@ -26,6 +26,7 @@ from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
+from dialpost.core.mail.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import SOCKET_NAME
@@ -113,7 +114,8 @@ class Station:
         )
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
-        self.client = SmtpClient()
+        self.line_trust = LineTrust(config)
+        self.client = SmtpClient(line=self.line_trust)
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self._smtp = SmtpDoors(config)
@@ -221,6 +223,7 @@ class Station:
         self.intake = Intake(
             config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
             on_accepted=self._accepted, as_held=self.big_messages.as_held, most_connections=most_connections,
+            line_trust=self.line_trust,
         )  # fmt: skip
         self.intake.line_rate(expected_rate_bps(config))
         self.queue = QueueControl(
@@ -252,7 +255,7 @@ class Station:
     def _make_link(self) -> tuple[Link, DialPlan | None]:
         made = configured_link(
             self.config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
-            on_rate=self._line_rate, watchers=(self.half_open,),
+            on_rate=self._line_rate, watchers=(self.half_open, self.line_trust),
         )  # fmt: skip
         self._modem_link = made.modem
         if made.why_not:

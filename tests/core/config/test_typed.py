@@ -121,7 +121,7 @@ REFUSED = [
     ("modem.port", "ttyUSB0", "for example /dev/ttyUSB0"),
     ("modem.sim_pin", "12", "for example 1234"),
     ("modem.apn", "my provider", "for example internet"),
-    ("outbound.tls", "ssl", "one of: none, opportunistic, starttls, implicit"),
+    ("outbound.tls", "ssl", "one of: auto, none, opportunistic, starttls, implicit"),
     ("outbound.tls_fingerprint", "ab:cd", "64 hexadecimal digits"),
     ("schedule.timezone", "Europe / Vienna", "form Europe/Berlin"),
     ("etrn.names", "two words", "can't be a part of a domain name"),

@@ -83,7 +83,8 @@ def test_smarthost_hop_carries_everything_needed_to_talk_to_it() -> None:
 @pytest.mark.parametrize(
     ("tls", "expected"),
     [
-        (TlsMode.STARTTLS, TlsMode.OPPORTUNISTIC),  # the smarthost's default can't be asked of strangers
+        (TlsMode.AUTO, TlsMode.OPPORTUNISTIC),  # the smarthost's default can't be asked of strangers
+        (TlsMode.STARTTLS, TlsMode.OPPORTUNISTIC),
         (TlsMode.IMPLICIT, TlsMode.OPPORTUNISTIC),
         (TlsMode.NONE, TlsMode.NONE),
     ],
@@ -91,6 +92,15 @@ def test_smarthost_hop_carries_everything_needed_to_talk_to_it() -> None:
 def test_direct_mail_takes_tls_where_it_is_offered(tls: TlsMode, expected: TlsMode) -> None:
     hop = route_for("x.test", config_with(via=Via.MX, tls=tls, mx_port=2525, user="u", password="p"))
     assert hop == NextHop(Via.MX, "", 2525, expected, TlsVerify.NONE)
+
+
+@pytest.mark.parametrize("route", [(), (to("smtp.isp.example", "x.test"),)], ids=["smarthost", "route"])
+def test_where_nothing_is_said_of_tls_the_smarthost_must_offer_it(route: tuple[RouteConfig, ...]) -> None:
+    routes = tuple(replace(one, tls=TlsMode.AUTO) for one in route)
+    config = config_with(*routes)
+    hop = route_for("x.test", config)
+    assert hop is not None and hop.tls is TlsMode.AUTO
+    assert connect_settings(hop, config).tls is TlsMode.STARTTLS
 
 
 def test_a_route_without_a_host_is_the_general_smarthost_with_its_login() -> None:

@@ -22,6 +22,7 @@ from dialpost.core.config.model import (
     TlsVerify,
     Via,
 )
+from dialpost.core.config.trust import trust_warnings
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _LEAST_MTU = 128  # pppd's MINMRU
@@ -237,6 +238,7 @@ def _warnings(config: Config) -> Iterator[str]:
         )
     for label, way in _ways(config):
         yield from _open_password(label, way)
+    yield from trust_warnings(config)
     for key, host, port in _hosts(config):
         if _is_here(host, config):
             yield (

@@ -156,6 +156,12 @@ class PppConfig:
     compression: bool = setting(True, "Use Deflate or BSD compression if the provider supports it.")
     use_peer_dns: bool = setting(True, "Use the provider's name servers while the line is up.")
     default_route: bool = setting(True, "Send everything that is not for the LAN over the line while it is up.")
+    trusted_line: bool = setting(
+        False,
+        "Whether the line from this station's modem to the provider's network is trusted as a telephone line is. "
+        "true: no TLS on it with the provider's own mail hosts; mail is compressed, and calls are shorter and "
+        "cheaper. Passwords go by CRAM-MD5 only, but whoever taps the line can read the mail. false: TLS.",
+    )
     echo_interval_s: int = setting(
         20,
         "How often to check that a quiet line is still alive; 0 = never.",

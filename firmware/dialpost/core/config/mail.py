@@ -11,8 +11,9 @@ from dialpost.core.config.setting import Setting, setting
 class TlsMode(Enum):
     """How a connection to another server is protected."""
 
+    AUTO = "auto"  # required as with starttls, but not of the provider's own hosts on a trusted line
     NONE = "none"
-    OPPORTUNISTIC = "opportunistic"  # STARTTLS where offered, unverified
+    OPPORTUNISTIC = "opportunistic"  # STARTTLS where offered, unverified; on a trusted line as auto
     STARTTLS = "starttls"  # required
     IMPLICIT = "implicit"  # TLS from the first byte (port 465)
 
@@ -250,7 +251,7 @@ class RouteConfig:
     via: Via = setting(Via.SMARTHOST, "smarthost: through `host`; mx: straight to the domain's own servers.")
     host: str = setting("", "The host when via = smarthost; empty: `outbound.smarthost`.", kind="host")
     port: int = setting(25, "The port of that host.", minimum=1, maximum=65_535)
-    tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How to protect the connection.")
+    tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How to protect the connection; values as for `outbound.tls`.")
     tls_verify: TlsVerify = setting(TlsVerify.FULL, "How to check the server's certificate.")
     tls_fingerprint: str = setting(
         "", "The certificate's fingerprint, for tls_verify = fingerprint.", kind="fingerprint"
@@ -272,7 +273,11 @@ class OutboundConfig:
     )
     smarthost: str = setting("", "The provider's mail host.", kind="host", example="smtp.provider.example")
     port: int = setting(587, "Its port: 587 or 465 with a login, 25 without.", minimum=1, maximum=65_535)
-    tls: TlsMode = setting(TlsMode.STARTTLS, "How to protect the connection to the smarthost.")
+    tls: TlsMode = setting(
+        TlsMode.AUTO,
+        "How to protect the connection to the smarthost. auto: STARTTLS is required, but not used on a trusted "
+        "line (`ppp.trusted_line`); starttls and implicit demand TLS there too.",
+    )
     tls_verify: TlsVerify = setting(TlsVerify.FULL, "How to check the server's certificate.")
     tls_fingerprint: str = setting(
         "", "The certificate's fingerprint, for tls_verify = fingerprint.", kind="fingerprint"
@@ -334,7 +339,7 @@ class EtrnConfig:
         kind="etrn-name",
         maximum=100,
     )
-    tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How to protect the connection.")
+    tls: TlsMode = setting(TlsMode.OPPORTUNISTIC, "How to protect the connection; values as for `outbound.tls`.")
     tls_verify: TlsVerify = setting(TlsVerify.NONE, "How to check the server's certificate.")
     tls_fingerprint: str = setting(
         "", "The certificate's fingerprint, for tls_verify = fingerprint.", kind="fingerprint"

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from dialpost.core.address import normalise_domain
 from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
+from dialpost.core.config.trust import plain_host
 from dialpost.core.errors import AddressError
-from dialpost.core.mail.smtp_target import ConnectSettings
+from dialpost.core.mail.line_trust import trust_in
+from dialpost.core.mail.smtp_target import ConnectSettings, Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
     """How the ESMTP client is to talk to a host of this hop."""
     return ConnectSettings(
         helo=config.station.hostname,
-        tls=hop.tls,
+        tls=without_auto(hop.tls),
         tls_verify=hop.tls_verify,
         tls_fingerprint=hop.tls_fingerprint,
         user=hop.user,
@@ -90,7 +92,13 @@ def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
         pipelining=config.outbound.pipelining,
         chunking=config.outbound.chunking,
         timeout_scale=config.outbound.timeout_scale,
+        trust=trust_in(config, hop.host, hop.tls) if hop.via is Via.SMARTHOST else Trust.NONE,
     )
+
+
+def without_auto(tls: TlsMode) -> TlsMode:
+    """The mode that holds where the line is not trusted."""
+    return TlsMode.STARTTLS if tls is TlsMode.AUTO else tls
 
 
 def _normal(domain: str) -> str:
@@ -116,7 +124,7 @@ def _general_smarthost(config: Config) -> NextHop | None:
         return None
     return NextHop(
         Via.SMARTHOST,
-        _host(outbound.smarthost),
+        plain_host(outbound.smarthost),
         outbound.port,
         outbound.tls,
         outbound.tls_verify,
@@ -135,7 +143,7 @@ def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
         return _general_smarthost(config)
     return NextHop(
         Via.SMARTHOST,
-        _host(route.host),
+        plain_host(route.host),
         route.port,
         route.tls,
         route.tls_verify,
@@ -145,8 +153,3 @@ def _hop_of_route(route: RouteConfig, config: Config) -> NextHop | None:
         route.auth,
         route.clear_password,
     )
-
-
-def _host(host: str) -> str:
-    """A host as configured: brackets around an address and a final dot are dropped."""
-    return host.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()

@@ -113,6 +113,9 @@ class IntakePolicy(Protocol):
     async def turn(self, peer: Peer) -> Turn | None:
         """Wait until an admitted connection may be greeted: on a slow line they take turns."""
 
+    def offers_tls(self, peer: Peer) -> bool:
+        """Whether STARTTLS is offered to this peer, and taken: not on a line that the owner trusts."""
+
     def disconnected(self, caller: Caller) -> None:
         """An admitted connection is gone."""
 

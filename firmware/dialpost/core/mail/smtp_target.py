@@ -28,6 +28,14 @@ class HostTarget:
     port: int
 
 
+class Trust(Enum):
+    """What the owner's trust in the line means for one host (core/mail/line_trust)."""
+
+    NONE = "none"  # the settings hold everywhere
+    ON_THE_LINE = "on the line"  # no TLS on a connection that can only be on the line; the settings hold elsewhere
+    IN_USE = "in use"  # this session is on the line
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectSettings:
     """How to talk to a host. `helo` is this station's own name; `user` "" means no login.
@@ -49,6 +57,7 @@ class ConnectSettings:
     chunking: bool = True
     timeout_scale: float = 1.0
     without: frozenset[Lesson] = frozenset()
+    trust: Trust = Trust.NONE
 
     def __repr__(self) -> str:
         """Without the password, because this may end up in a log or a traceback."""

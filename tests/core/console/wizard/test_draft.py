@@ -113,8 +113,8 @@ TAKEN = {"ppp_user": "clinic", "ppp_password": "dial secret", "mail_user": "anna
         (PLAIN, NONE, "", "", 26, TlsMode.NONE),  # without a login before: nothing changes
         (OutboundConfig(), NONE, "", "", 25, TlsMode.OPPORTUNISTIC),
         (KNOWN, NONE, "", "", 25, TlsMode.OPPORTUNISTIC),
-        (PLAIN, SAME, "clinic", "dial secret", 587, TlsMode.STARTTLS),
-        (PLAIN, OTHER, "anna", "mail secret", 587, TlsMode.STARTTLS),
+        (PLAIN, SAME, "clinic", "dial secret", 587, TlsMode.AUTO),
+        (PLAIN, OTHER, "anna", "mail secret", 587, TlsMode.AUTO),
         (KNOWN, OTHER, "anna", "mail secret", 26, TlsMode.NONE),
         (KNOWN, "", "old", "old secret", 26, TlsMode.NONE),
     ],

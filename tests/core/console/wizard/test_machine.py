@@ -32,7 +32,7 @@ FACTS = Facts(
     timezones=frozenset({"UTC", "Europe/Vienna", "Europe/Berlin", "America/New_York"}),
 )
 LINE = ["clinic.example", "1", "1", "0961 123456", "austria", "clinic", DIAL, DIAL]
-MAIL = ["smtp.provider.example", "1", "", ""]
+MAIL = ["smtp.provider.example", "1", "", "", ""]
 PLACE = ["1", "", ADMIN, ADMIN]
 USERS = ["anna", ANNA, ANNA, ""]
 USUAL = [*LINE, *MAIL, *PLACE, *USERS]
@@ -120,7 +120,7 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         (LINE, "clinic.example", "this station itself"),
         (LINE, "mail.clinic.example", "this station itself"),
         (LINE, "smtp.provider.example:587", "port"),
-        ([*LINE, "smtp.provider.example", "1", ""], "25:00", "time of day"),
+        ([*LINE, "smtp.provider.example", "1", "", ""], "25:00", "time of day"),
         ([*LINE, *MAIL, "1"], "Europe/Wien", "not known on this machine"),
         ([*LINE, *MAIL, "1"], "berlin", "Did you mean Europe/Berlin"),
         ([*LINE, *MAIL, "2"], "192.168.1.25", "192.168.1.25/24"),
@@ -313,7 +313,7 @@ def test_reopened_after_a_refusal_nothing_is_lost() -> None:
 
 def test_logins_at_the_mail_host() -> None:
     same = config_of(through([*LINE, "smtp.provider.example", "2", *MAIL[2:], *PLACE, *USERS])).outbound
-    assert (same.user, same.password, same.port, same.tls) == ("clinic", DIAL, 587, TlsMode.STARTTLS)
+    assert (same.user, same.password, same.port, same.tls) == ("clinic", DIAL, 587, TlsMode.AUTO)
     own = [*LINE, "smtp.provider.example", "3", "clinic@provider.example", "mail secret", "mail secret"]
     outbound = config_of(through([*own, *MAIL[2:], *PLACE, *USERS])).outbound
     assert (outbound.user, outbound.password) == ("clinic@provider.example", "mail secret")
@@ -321,9 +321,9 @@ def test_logins_at_the_mail_host() -> None:
 
 def test_etrn_of_another_host_or_none() -> None:
     asked = [*LINE, "smtp.provider.example", "1"]
-    other = config_of(through([*asked, "etrn.provider.example", "", *PLACE, *USERS])).etrn
+    other = config_of(through([*asked, "etrn.provider.example", "", "", *PLACE, *USERS])).etrn
     assert (other.host, other.use) == ("etrn.provider.example", EtrnUse.AUTO)
-    none = config_of(through([*asked, "none", "", *PLACE, *USERS]))
+    none = config_of(through([*asked, "none", "", "", *PLACE, *USERS]))
     assert none.etrn.use is EtrnUse.NEVER and not none.etrn_wanted
 
 
@@ -399,7 +399,7 @@ def test_twenty_users_and_no_more() -> None:
 
 
 def test_a_second_run_starts_from_what_is_there_and_enter_keeps_it() -> None:
-    first = config_of(through([*LINE, *MAIL[:3], "07:30 17:30", *PLACE, *USERS]))
+    first = config_of(through([*LINE, *MAIL[:3], "2", "07:30 17:30", *PLACE, *USERS]))
     base = replace(first, budget=replace(first.budget, minutes_per_day=30.0))
     facts = replace(FACTS, accounts=("anna",), has_admin_password=True)
     wizard, asked = Wizard(facts, base), []
@@ -408,6 +408,30 @@ def test_a_second_run_starts_from_what_is_there_and_enter_keeps_it() -> None:
         assert wizard.answer("") == "", wizard.question()
     assert "admin_password" not in asked
     assert config_of(wizard) == base
+    assert base.ppp.trusted_line
+
+
+def test_the_line_is_trusted_only_where_somebody_said_so() -> None:
+    def answered(answer: str) -> Config:
+        return config_of(through([*LINE, *MAIL[:3], answer, "", *PLACE, *USERS]))
+
+    assert [answered(answer).ppp.trusted_line for answer in ("", "1", "2", "trusted")] == [False, False, True, True]
+    wizard = through([*LINE, *MAIL[:3]])
+    assert wizard.question().key == "trusted_line" and "Enter a number" in wizard.answer("yes")
+    explained = wizard.answer("?")
+    for words in ("CRAM-MD5", "10 s at 2,400", "can be read by whoever taps the line", "no internet in between"):
+        assert words in explained
+    login = [*LINE, "smtp.provider.example", "2", "", "2", "", *PLACE, *USERS]
+    trusting = config_of(through(login))
+    assert (trusting.outbound.tls, trusting.outbound.port, trusting.ppp.trusted_line) == (TlsMode.AUTO, 587, True)
+    cautious = replace(trusting, outbound=replace(trusting.outbound, tls=TlsMode.STARTTLS))
+    again = through(
+        [*login[:8], "", "", "", "", "", "", "", *USERS], replace(FACTS, has_admin_password=True), cautious
+    )
+    again.answer("yes")
+    result = again.result()
+    assert result is not None and result.config.outbound.tls is TlsMode.STARTTLS, "what was demanded stays"
+    assert any('outbound.tls = "starttls" demands TLS' in told for told in result.warnings)
 
 
 def test_without_any_port_one_can_be_typed() -> None:

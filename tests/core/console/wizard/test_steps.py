@@ -59,10 +59,13 @@ def test_a_question_is_asked_where_it_means_something() -> None:
     always = {"domain", "link", "mail_host", "mail_login", "timezone", "lan"}
     for base in (MODEM, GATEWAY):
         assert always <= set(asked(base))
-    assert {"port", "number", "country", "ppp_user", "times", "etrn_host"} <= set(asked())
-    assert {"port", "number", "country", "ppp_user", "times", "etrn_host"}.isdisjoint(asked(GATEWAY))
+    assert {"port", "number", "country", "ppp_user", "times", "etrn_host", "trusted_line"} <= set(asked())
+    assert {"port", "number", "country", "ppp_user", "times", "etrn_host", "trusted_line"}.isdisjoint(
+        asked(GATEWAY)
+    )
     dialup = replace(Config(), link=LinkConfig(kind=LinkKind.DIALUP_GATEWAY))
-    assert {"times", "etrn_host"} <= set(asked(dialup)) and "port" not in asked(dialup)
+    assert {"times", "etrn_host"} <= set(asked(dialup))
+    assert {"port", "trusted_line"}.isdisjoint(asked(dialup))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from dialpost.core.mail.esmtp.transaction import Mail, Transaction
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered, Event, Finished, Ready, StartTls
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate, Trust
 from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
 from known import is_a, known
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
@@ -1047,6 +1047,33 @@ def test_a_password_goes_in_clear_only_where_that_was_allowed(settings: dict[str
         ended = is_a(Ended, events[-1])
         assert ended.fate is SessionFate.NEEDS_OPERATOR
         assert "never sent in clear" in ended.reason and "set clear_password to true" in ended.reason
+
+
+ON_TRUSTED_LINE = dataclasses.replace(CLEAR_LOGIN, trust=Trust.IN_USE)
+
+
+def test_on_a_trusted_line_there_is_no_tls_and_the_password_goes_as_a_digest() -> None:
+    offers = "250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN CRAM-MD5"
+    sent, events, _ = opening(ON_TRUSTED_LINE, "220 x", offers, "334 PDFAeD4=", "235 ok")
+    assert sent[1] == "AUTH CRAM-MD5"
+    assert base64.b64decode(sent[2]).startswith(b"anna ") and b"geheim" not in base64.b64decode(sent[2])
+    assert isinstance(events[-1], Ready)
+
+
+@pytest.mark.parametrize(
+    ("offers", "told"),
+    [
+        ("250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN", "the server offers: LOGIN, PLAIN."),
+        ("250-x\r\n250 STARTTLS", "the server offers no login without TLS."),
+    ],
+)
+@pytest.mark.parametrize("more", [{}, {"auth": AuthMechanism.PLAIN}, {"clear_password": True}])
+def test_on_a_trusted_line_no_password_goes_in_clear(more: dict[str, Any], offers: str, told: str) -> None:
+    sent, events, _ = opening(dataclasses.replace(ON_TRUSTED_LINE, **more), "220 x", offers)
+    assert sent == ["EHLO station.example", "QUIT"]
+    ended = is_a(Ended, events[-1])
+    assert ended.fate is SessionFate.NEEDS_OPERATOR
+    assert told in ended.reason and "Set ppp.trusted_line to false" in ended.reason
 
 
 class GoesAhead(ModelServer):

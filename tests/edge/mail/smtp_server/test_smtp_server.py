@@ -47,6 +47,22 @@ async def test_what_ehlo_offers(listener: Listener, tls: bool, more: list[str]) 
     assert [line[4:] for line in lines] == offered
 
 
+@pytest.mark.parametrize("listener", [Listener.MX, Listener.SUBMISSION])
+async def test_a_peer_that_the_policy_offers_no_tls_gets_none_nor_a_login(listener: Listener) -> None:
+    policy = NotingPolicy()
+    policy.has_tls = False
+    async with door(policy, listener=listener, tls=server_tls()) as connect:
+        client = await connect()
+        client.send("EHLO x.example\r\n")
+        assert {"250-STARTTLS", "250-AUTH PLAIN LOGIN"}.isdisjoint(await client.reply())
+        assert await client.talk("STARTTLS", "AUTH PLAIN AGFubmEAcmlnaHQ=", "NOOP") == [
+            "502 5.5.1 TLS is not available at the moment",
+            "538 5.7.11 Encryption required to log in",
+            "250 2.0.0 Ok",
+        ]
+    assert policy.of("login") == []
+
+
 async def test_commands_that_send_no_mail() -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()

@@ -15,8 +15,10 @@ import pytest
 
 from dialpost.core.config.model import Config, FromCheck, OwnSenders, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.envelope import Envelope, Notify, QueueId, Recipient
+from dialpost.core.mail.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
@@ -100,6 +102,7 @@ class Rig:
         self.now_s, self.monotonic_s = NOW_S, 0.0
         self.told: list[MessageRecord] = []
         self.activity = InboundActivity(lambda: self.monotonic_s)
+        self.trust = LineTrust(config)
         self.intake = Intake(
             config,
             self.accounts,
@@ -110,6 +113,7 @@ class Rig:
             on_accepted=self.told.append,
             monotonic=lambda: self.monotonic_s,
             wall_clock=lambda: self.now_s,
+            line_trust=self.trust,
         )
 
     async def sink(
@@ -867,3 +871,23 @@ async def test_a_stranger_with_an_address_of_ours_can_be_refused_or_let_alone(ma
     allowing = await make_rig(with_smtp(own_senders=OwnSenders.ALLOW))
     _, _, body = await allowing.take(b"From: ben@clinic.example\r\n\r\n")
     assert b"Unverified" not in body
+
+
+# The trusted line
+
+
+async def test_the_provider_on_a_trusted_line_is_offered_no_tls_and_nobody_else_goes_without(
+    make_rig: MakeRig,
+) -> None:
+    rig = await make_rig(replace(CONFIG, ppp=replace(CONFIG.ppp, trusted_line=True)))
+    provider, offers = Peer("10.64.0.1", Listener.MX, interface="ppp0"), rig.intake.offers_tls
+    assert offers(provider), "no line is up"
+    rig.trust.line_up(PppUp("ppp0", "10.64.0.2", "10.64.0.1"))
+    assert not offers(provider)
+    assert offers(replace(provider, interface="eth0")), "the LAN, under the provider's address"
+    assert offers(replace(provider, interface="")), "the kernel does not tell"
+    assert offers(replace(provider, address="203.0.113.5")), "the internet behind the provider"
+    assert offers(replace(provider, listener=Listener.SUBMISSION)), "a user's password needs it"
+    assert offers(LAN) and offers(replace(PROVIDER, interface="eth0"))
+    rig.trust.line_down()
+    assert offers(provider)

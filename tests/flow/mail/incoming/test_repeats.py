@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dialpost.core.config.model import Config, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.mail.accounts import Account, Directory
+from dialpost.core.mail.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory
@@ -94,6 +95,7 @@ class Station:
             Mailboxes(),
             activity=InboundActivity(lambda: 0.0),
             on_accepted=self.accepted,
+            line_trust=LineTrust(CONFIG),
         )
         self.sessions = smtp_protocol_factory(self.intake, CONFIG.smtp, HOST, Listener.MX, None)
         self.server = await asyncio.get_running_loop().create_server(self.sessions, "127.0.0.1", 0)

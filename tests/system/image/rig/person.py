@@ -28,6 +28,7 @@ _ANSWERS = (
     ("Mail host:", MAIL_HOST),
     ("Mail login [1]:", ""),
     (f"ETRN host [{MAIL_HOST}]:", ""),
+    ("Trusted line [1]:", ""),
     ("Call times [none]:", ""),
     ("Local network [1]:", ""),
     ("Time zone [UTC]:", "Europe/Vienna"),

@@ -30,10 +30,16 @@ class Exchange:
         settings: Settings | None = None,
         main: Mapping[str, str] | None = None,
         certificate: Certificate | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self.line = TelephoneLine(line)
         self.provider = ProviderGuest(
-            directory / "provider", self.line.provider_path, kind=kind, main=main, certificate=certificate
+            directory / "provider",
+            self.line.provider_path,
+            kind=kind,
+            main=main,
+            certificate=certificate,
+            files=files,
         )
         self.station = StationGuest(directory / "station", self.line.station_path, settings=settings)
         self.line.on_carrier = self.provider.carrier

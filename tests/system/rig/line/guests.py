@@ -99,7 +99,7 @@ class ProviderGuest(MailGuest):
     """The provider. `answers`: PPP at once, after a login dialogue, or a carrier with nobody behind it.
 
     `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. With a `certificate` it uses
-    TLS as Debian configures it (rig/line/provider_mail). `carrier` is called by the telephone; `begin` starts the
+    TLS as Debian configures it (rig/line/provider_mail). `files` replace its own. `carrier` is called by the telephone; `begin` starts the
     mail server once the guest is up.
     """
 
@@ -113,19 +113,20 @@ class ProviderGuest(MailGuest):
         ppp_options: Sequence[str] = ("auth", "require-chap"),
         main: Mapping[str, str] | None = None,
         certificate: Certificate | None = None,
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self.kind, self.answers, self.ppp_options = kind, answers, tuple(ppp_options)
         self._mail = provider_mail.KINDS[kind]
         self._calls = 0
-        files = {
+        own = {
             "/etc/ppp/options": "",
             "/etc/ppp/options.answer": _ANSWER_OPTIONS,
             "/etc/ppp/chap-secrets": f'{PPP_USER} provider "{PPP_PASSWORD}" {STATION_ADDRESS}\n',
             "/etc/ppp/pap-secrets": f'{PPP_USER} provider "{PPP_PASSWORD}" {STATION_ADDRESS}\n',
             "/etc/ppp/logins": f"{PPP_USER} {PPP_PASSWORD.replace(' ', '-')}\n",
         }
-        files |= self._mail.files(main or {}, certificate)
-        super().__init__(directory, self._mail.tree, name="provider", serial=serial, hosts=HOSTS, files=files)
+        own |= self._mail.files(main or {}, certificate) | dict(files or {})
+        super().__init__(directory, self._mail.tree, name="provider", serial=serial, hosts=HOSTS, files=own)
 
     def begin(self) -> ProviderGuest:
         """Start the mail server; returns when it greets."""

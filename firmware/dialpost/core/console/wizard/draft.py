@@ -20,6 +20,8 @@ NONE = "none"
 SAME, OTHER = "same", "other"
 """How to log in to the mail host: not at all (`NONE`), with the dial-in's credentials, or with separate ones."""
 KEEP = "unchanged"
+TRUSTED, NOT_TRUSTED = "trusted", "not trusted"
+"""The dialled line (ppp.trusted_line)."""
 
 _BY_KEY = {
     "hostname": "station.hostname",
@@ -133,10 +135,14 @@ class Draft:
             )
         if self.get("number"):
             modem = replace(modem, numbers=(self.get("number"), *modem.numbers[1:]))
+        if self.has("trusted_line"):
+            config = replace(config, ppp=replace(config.ppp, trusted_line=self.get("trusted_line") == TRUSTED))
         return replace(config, modem=modem)
 
     def _mail_host(self, config: Config) -> Config:
-        """With a login, the submission port and TLS; without one, port 25, with TLS if offered."""
+        """With a login, the submission port and TLS; without one, port 25, with TLS if offered. Neither demands TLS
+        on a trusted line.
+        """
         outbound, login = config.outbound, self.get("mail_login")
         user, password = "", ""
         if login == SAME:
@@ -147,7 +153,7 @@ class Draft:
             had_login = bool(outbound.user)
             outbound = replace(outbound, user=user, password=password)
             if not had_login:
-                outbound = replace(outbound, port=587, tls=TlsMode.STARTTLS)
+                outbound = replace(outbound, port=587, tls=TlsMode.AUTO)
         elif login == NONE and (outbound.user or not self.base.outbound.smarthost):
             outbound = replace(outbound, user="", password="", port=25, tls=TlsMode.OPPORTUNISTIC)
         config = replace(config, outbound=outbound)

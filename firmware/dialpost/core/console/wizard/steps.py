@@ -10,7 +10,17 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from dialpost.core.config.model import LanMethod, LinkKind
-from dialpost.core.console.wizard.draft import KEEP, MOST_USERS, NONE, OTHER, SAME, Draft, check_key
+from dialpost.core.console.wizard.draft import (
+    KEEP,
+    MOST_USERS,
+    NONE,
+    NOT_TRUSTED,
+    OTHER,
+    SAME,
+    TRUSTED,
+    Draft,
+    check_key,
+)
 from dialpost.core.console.wizard.facts import Choice
 from dialpost.core.console.wizard.line_steps import LINE_STEPS
 from dialpost.core.console.wizard.step import Check, Step, by_key
@@ -89,6 +99,11 @@ def _has_own_login(draft: Draft) -> bool:
     return draft.get("mail_login") == OTHER
 
 
+_TRUST = (
+    Choice(NOT_TRUSTED, "No, or not sure: use TLS on it. Safe; calls take longer."),
+    Choice(TRUSTED, "Yes: no TLS on it. Calls are shorter; who taps it can read mail."),
+)
+
 _MAIL = (
     Step(
         "mail_host",
@@ -105,8 +120,8 @@ _MAIL = (
         _words,
         choices=_logins,
         default=_usual_login,
-        more="With a login the station uses port 587 and requires TLS; without one, port 25. To change that "
-        "later: `set outbound.port` and `set outbound.tls`.",
+        more="With a login the station uses port 587 and requires TLS, unless you trust the line (a later "
+        "question); without one, port 25. To change that later: `set outbound.port` and `set outbound.tls`.",
     ),
     Step(
         "mail_user",
@@ -136,6 +151,21 @@ _MAIL = (
         applies=lambda draft: draft.link is not LinkKind.GATEWAY,
         default=lambda draft: draft.base.etrn.host or draft.get("mail_host"),
         more="Usually the mail host itself.",
+    ),
+    Step(
+        "trusted_line",
+        "Trusted line",
+        "Do you trust the line from this modem to the provider's network as you trust a telephone line?",
+        _words,
+        applies=lambda draft: draft.is_modem,
+        choices=lambda draft: _TRUST,
+        default=lambda draft: TRUSTED if draft.base.ppp.trusted_line else NOT_TRUSTED,
+        more="1 is safe: mail and passwords are encrypted (TLS). That costs time and money: about 3 kB for each "
+        "connection (1 s at 33,600 bit/s, 10 s at 2,400), and encrypted mail can't be compressed, so small mail "
+        "takes up to four times as long. 2: no TLS on this line with the mail host and the ETRN host. Passwords "
+        "go as a digest (CRAM-MD5), never in clear; the text of all mail can be read by whoever taps the line. "
+        "Choose it only if both hosts belong to the provider that you dial, with no internet in between. All "
+        "other hosts get TLS in any case. To change it later: `set ppp.trusted_line`.",
     ),
     Step(
         "times",

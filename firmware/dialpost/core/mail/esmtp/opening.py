@@ -15,7 +15,7 @@ from dialpost.core.mail.esmtp.login import CLEAR_WORDS, Login, mechanisms_to_try
 from dialpost.core.mail.esmtp.phases import Phase, Step, after
 from dialpost.core.mail.esmtp.wire import Ready, StartTls, Wire
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.smtp_target import ConnectSettings, SessionFate
+from dialpost.core.mail.smtp_target import ConnectSettings, SessionFate, Trust
 
 _MECHANISM_REFUSED = frozenset({504, 534})  # RFC 4954 §6: not known, or too weak for this user
 
@@ -142,13 +142,21 @@ class Opening:
         """Whether anybody on the way may read a password: only if the configuration says so explicitly.
 
         With opportunistic TLS, naming a login mechanism does not say so: an attacker on the way can strip STARTTLS
-        from the dialogue (RFC 7435 §1).
+        from the dialogue (RFC 7435 §1). On a trusted line nothing does: a tapped password outlives the call.
         """
+        if self._settings.trust is Trust.IN_USE:
+            return False
         is_named = self._settings.tls is TlsMode.NONE and self._settings.auth is not AuthMechanism.AUTO
         return is_named or self._settings.clear_password
 
     def _why_no_login(self) -> str:
         offered = ", ".join(sorted(self.extensions.auth))
+        if self._settings.trust is Trust.IN_USE:
+            ways = f"the server offers: {offered}" if offered else "the server offers no login without TLS"
+            return (
+                "ppp.trusted_line is true: there is no TLS on the line, and a password goes by CRAM-MD5 only, but "
+                f"{ways}. Set ppp.trusted_line to false, or tls to starttls for this host alone"
+            )
         if not offered:
             return "a login is configured, but the server offers none (AUTH)"
         if not self._tls and self.extensions.auth & CLEAR_WORDS and not self._may_be_clear:

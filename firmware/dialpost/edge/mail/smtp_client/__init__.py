@@ -6,6 +6,7 @@ daemon's event loop; only reading the card happens in threads.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from math import inf
@@ -14,6 +15,7 @@ from pathlib import Path
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.tls_use import after_failed_tls
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
+from dialpost.core.mail.line_trust import LineTrust, on_trusted_line
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
     ConnectSettings,
@@ -22,8 +24,10 @@ from dialpost.core.mail.smtp_target import (
     OutgoingMessage,
     SessionEnd,
     SessionFate,
+    Trust,
 )
 from dialpost.edge.mail.smtp_client.driver import SessionDriver
+from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
 from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
 from dialpost.edge.mail.smtp_client.tls import TlsMemory
 
@@ -43,9 +47,10 @@ class SmtpClient:
     future connections: how much of a slow line each may fill; 0 = the kernel decides.
     """
 
-    def __init__(self, *, ca_file: Path | None = None) -> None:
-        """`ca_file`: authorities trusted besides the system's."""
+    def __init__(self, *, ca_file: Path | None = None, line: LineTrust | None = None) -> None:
+        """`ca_file`: authorities trusted besides the system's. `line`: what the owner's trust in it allows."""
         self.in_flight_bytes = 0
+        self._line = line
         self._memory = TlsMemory(ca_file)
         self._lessons: dict[tuple[str, int], set[Lesson]] = {}
         self._talks: set[SessionDriver] = set()
@@ -135,7 +140,10 @@ class SmtpClient:
         for address in target.addresses[:MAX_ADDRESSES]:
             way: ConnectSettings | None = settings
             while way is not None:
-                talk = SessionDriver(target, self._as_learnt(target, way), self._memory, self.in_flight_bytes)
+                used, sock = self._on_trusted_line(address, way)
+                talk = SessionDriver(
+                    target, self._as_learnt(target, used), self._memory, self.in_flight_bytes, sock
+                )
                 end = self._judged(target, end, await self._run(talk, address, work))
                 if talk.ended_early or not (talk.tls_failed or talk.is_to_repeat):
                     break
@@ -152,6 +160,16 @@ class SmtpClient:
             self._lessons.pop((target.host, target.port), None)
             return replace(both, learnt="")
         return both
+
+    def _on_trusted_line(self, address: str, way: ConnectSettings) -> tuple[ConnectSettings, socket.socket | None]:
+        """How to talk to this address, and a socket that holds the connection to the trusted line if that is it."""
+        if self._line is None or way.trust is Trust.NONE:
+            return way, None
+        sock = socket_on_line(address, self._line.interface, self._line.local)
+        if sock is None:
+            return way, None
+        self._line.reached(address)
+        return on_trusted_line(way), sock
 
     def _as_learnt(self, target: HostTarget, settings: ConnectSettings) -> ConnectSettings:
         lessons = self._lessons.get((target.host, target.port), set())

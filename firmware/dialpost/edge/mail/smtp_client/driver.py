@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from math import inf
 
@@ -33,8 +34,15 @@ class SessionDriver:
     """One connection and its core."""
 
     def __init__(
-        self, target: HostTarget, settings: ConnectSettings, memory: TlsMemory, in_flight_bytes: int = 0
+        self,
+        target: HostTarget,
+        settings: ConnectSettings,
+        memory: TlsMemory,
+        in_flight_bytes: int = 0,
+        sock: socket.socket | None = None,
     ) -> None:
+        """`sock`: connects with this one, and closes it."""
+        self._socket = sock
         self.target = target
         self.settings = settings
         self.ended: Ended | None = None
@@ -62,11 +70,23 @@ class SessionDriver:
         """Make the connection. Raises: OSError (TimeoutError is one)."""
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._limit:
-            await loop.create_connection(lambda: self.connection, address, self.target.port)
+            if self._socket is None:
+                await loop.create_connection(lambda: self.connection, address, self.target.port)
+            else:
+                await self._connect_socket(self._socket, address)
         self._limit = None
         self._progress()
         if self.settings.tls is TlsMode.IMPLICIT:
             await self._do_tls()
+
+    async def _connect_socket(self, sock: socket.socket, address: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_connect(sock, (address, self.target.port))
+            await loop.create_connection(lambda: self.connection, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
 
     def break_off(self, why: str) -> None:
         """The line is gone: the session ends now, as lost, and every message in it gets its outcome."""

@@ -88,7 +88,7 @@ class Session(Dialogue):
         return base + ("S" if self.peer.tls else "") + ("A" if self.peer.account is not None else "")
 
     def _may_starttls(self) -> bool:
-        return self.door.tls_context is not None and not self.peer.tls
+        return self.door.tls_context is not None and not self.peer.tls and self.door.policy.offers_tls(self.peer)
 
     def _may_log_in(self) -> bool:
         return bool(self.peer.tls) and self.peer.account is None
@@ -98,7 +98,7 @@ class Session(Dialogue):
     async def smtp_STARTTLS(self, argument: bytes) -> Reply | None:
         """TLS from here on. Everything sent or agreed before is discarded (RFC 3207 §4.2)."""
         context = self.door.tls_context
-        if self.peer.tls or context is None:
+        if context is None or not self._may_starttls():
             return self._error(
                 Reply(503 if self.peer.tls else 502, ("TLS is not available at the moment",), "5.5.1")
             )

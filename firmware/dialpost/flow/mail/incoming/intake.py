@@ -18,6 +18,7 @@ from dialpost.core.line_peers import is_line, served_at_once
 from dialpost.core.mail.accounts import Account, Local, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, may_relay
+from dialpost.core.mail.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, Origin
 from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
@@ -91,10 +92,12 @@ class Intake:
         wall_clock: Callable[[], float] = time.time,
         as_held: Callable[[MessageRecord], MessageRecord] = lambda message: message,
         most_connections: int | None = None,
+        line_trust: LineTrust,
     ) -> None:
         self._config, self._accounts, self._spool = config, accounts, spool
         self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
         self._activity = activity
+        self._line_trust = line_trust
         self._sides = sides = Sides.from_config(config)
         self._origin_of = lru_cache(_PEERS_KNOWN)(sides.of)
         self._is_provider = lru_cache(_PEERS_KNOWN)(sides.is_provider)
@@ -147,6 +150,10 @@ class Intake:
         if self._takes_turns and self.is_over_the_line(peer):
             return await self._turns.turn()
         return None
+
+    def offers_tls(self, peer: Peer) -> bool:
+        """Not to the provider on a trusted line. Users log in at the other doors, and need TLS."""
+        return peer.listener is not Listener.MX or not self._line_trust.covers(peer.address, peer.interface)
 
     def disconnected(self, caller: Caller) -> None:
         """A connection is gone."""

@@ -34,6 +34,10 @@ class RefuseForNow:
         """Nobody waits."""
         return None
 
+    def offers_tls(self, peer: Peer) -> bool:
+        """No: nothing is accepted that would need it."""
+        return False
+
     def disconnected(self, caller: Caller) -> None:
         """A connection is gone."""
         self._connections -= 1

@@ -12,7 +12,9 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
+from dialpost.core.mail.line_trust import trust_in
 from dialpost.core.mail.mx import no_addresses
+from dialpost.core.mail.routing import without_auto
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import HostAddresses
@@ -101,11 +103,12 @@ def etrn_settings(config: Config) -> ConnectSettings:
     etrn = config.etrn
     return ConnectSettings(
         helo=config.station.hostname,
-        tls=etrn.tls,
+        tls=without_auto(etrn.tls),
         tls_verify=etrn.tls_verify,
         tls_fingerprint=etrn.tls_fingerprint,
         user=etrn.user,
         password=etrn.password,
         clear_password=etrn.clear_password,
         timeout_scale=config.outbound.timeout_scale,
+        trust=trust_in(config, config.etrn_host, etrn.tls),
     )

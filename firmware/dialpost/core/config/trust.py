@@ -1,0 +1,83 @@
+"""What the owner's answer about the dialled line means in the configuration: whom it concerns, what contradicts it.
+
+The answer is `ppp.trusted_line`. What is made of it on a connection: core/mail/line_trust.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dialpost.core.config.model import (
+    AuthMechanism,
+    Config,
+    EtrnConfig,
+    LinkKind,
+    OutboundConfig,
+    RouteConfig,
+    TlsMode,
+    Via,
+)
+
+DEMANDS_TLS = frozenset({TlsMode.STARTTLS, TlsMode.IMPLICIT})
+"""What is named in the configuration holds on a trusted line too."""
+_SENDS_PASSWORD = frozenset({AuthMechanism.PLAIN, AuthMechanism.LOGIN})
+
+
+def trusts_line(config: Config) -> bool:
+    """Whether the owner trusts the line, and it is one that the station dials by itself."""
+    return config.ppp.trusted_line and config.link.kind is LinkKind.MODEM
+
+
+def provider_hosts(config: Config) -> frozenset[str]:
+    """The names of the provider's own hosts: the smarthost, and the one that gets ETRN."""
+    return frozenset({plain_host(config.outbound.smarthost), plain_host(config.etrn_host)} - {""})
+
+
+def plain_host(host: str) -> str:
+    """A host as configured: brackets around an address and a final dot are dropped."""
+    return host.strip().removeprefix("[").removesuffix("]").rstrip(".").lower()
+
+
+def trust_warnings(config: Config) -> Iterator[str]:
+    """One sentence for each setting that contradicts the owner's trust in the line."""
+    if not config.ppp.trusted_line:
+        return
+    if not trusts_line(config):
+        yield (
+            f'ppp.trusted_line has no effect: with link.kind = "{config.link.kind.value}" the station dials no '
+            "line of its own, so TLS is used as everywhere. Set it to false."
+        )
+        return
+    for label, host, way in _ways_to_provider(config):
+        yield from _contradictions(label, host, way)
+
+
+def _ways_to_provider(config: Config) -> Iterator[tuple[str, str, OutboundConfig | EtrnConfig | RouteConfig]]:
+    hosts = provider_hosts(config)
+    if config.outbound.via is Via.SMARTHOST and config.outbound.smarthost:
+        yield "outbound", config.outbound.smarthost, config.outbound
+    if config.etrn_wanted and config.etrn_host:
+        yield "etrn", config.etrn_host, config.etrn
+    for number, route in enumerate(config.outbound.route, 1):
+        if route.via is Via.SMARTHOST and plain_host(route.host) in hosts:
+            yield f"outbound.route[{number}]", route.host, route
+
+
+def _contradictions(label: str, host: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:
+    if way.tls in DEMANDS_TLS:
+        yield (
+            f'{label}.tls = "{way.tls.value}" demands TLS: it is used with {host} although ppp.trusted_line is '
+            f'true. If the line is to be trusted there too, set {label}.tls = "auto".'
+        )
+        return
+    if way.user and not isinstance(way, EtrnConfig) and way.auth in _SENDS_PASSWORD:
+        yield (
+            f'{label}.auth = "{way.auth.value}" sends the password itself, which never happens on a trusted line: '
+            f'{host} would get no mail. Set {label}.auth = "auto" if it offers CRAM-MD5; otherwise '
+            f'{label}.tls = "starttls", or ppp.trusted_line = false.'
+        )
+    if way.user and way.clear_password:
+        yield (
+            f"{label}.clear_password has no effect on a trusted line: the password goes by CRAM-MD5 only. If "
+            f"{host} does not offer that, set ppp.trusted_line = false."
+        )
