@@ -26,7 +26,7 @@ from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
-from dialpost.core.mail.line_trust import LineTrust
+from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import SOCKET_NAME

@@ -1,6 +1,6 @@
 """What the owner's answer about the dialled line means in the configuration: whom it concerns, what contradicts it.
 
-The answer is `ppp.trusted_line`. What is made of it on a connection: core/mail/line_trust.
+The answer is `ppp.trusted_line`. What is made of it on a connection: core/mail/esmtp/line_trust.
 """
 
 from __future__ import annotations

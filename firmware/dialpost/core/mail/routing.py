@@ -12,7 +12,7 @@ from dialpost.core.address import normalise_domain
 from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
 from dialpost.core.config.trust import plain_host
 from dialpost.core.errors import AddressError
-from dialpost.core.mail.line_trust import trust_in
+from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.smtp_target import ConnectSettings, Trust
 
 

@@ -29,7 +29,7 @@ class HostTarget:
 
 
 class Trust(Enum):
-    """What the owner's trust in the line means for one host (core/mail/line_trust)."""
+    """What the owner's trust in the line means for one host (core/mail/esmtp/line_trust)."""
 
     NONE = "none"  # the settings hold everywhere
     ON_THE_LINE = "on the line"  # no TLS on a connection that can only be on the line; the settings hold elsewhere

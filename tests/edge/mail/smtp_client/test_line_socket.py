@@ -17,7 +17,7 @@ import pytest
 from dialpost.core.config.model import Config, StationConfig, TlsMode
 from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.line_trust import LineTrust
+from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.smtp_target import OutgoingMessage, SessionFate, Trust
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.smtp_client.line_socket import socket_on_line

@@ -18,7 +18,7 @@ from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.envelope import Envelope, Notify, QueueId, Recipient
-from dialpost.core.mail.line_trust import LineTrust
+from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer

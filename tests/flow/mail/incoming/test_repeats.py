@@ -27,7 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from dialpost.core.config.model import Config, RelayConfig, SmtpConfig, StationConfig
 from dialpost.core.mail.accounts import Account, Directory
-from dialpost.core.mail.line_trust import LineTrust
+from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import smtp_protocol_factory

@@ -13,9 +13,9 @@ from math import inf
 from pathlib import Path
 
 from dialpost.core.mail.esmtp.lessons import Lesson
+from dialpost.core.mail.esmtp.line_trust import LineTrust, on_trusted_line
 from dialpost.core.mail.esmtp.tls_use import after_failed_tls
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
-from dialpost.core.mail.line_trust import LineTrust, on_trusted_line
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
     ConnectSettings,

@@ -14,7 +14,7 @@ import socket
 def socket_on_line(address: str, interface: str, local: str) -> socket.socket | None:
     """A TCP socket bound to the line's interface, not connected yet; None if the way to `address` is another one.
 
-    `local` is the station's address on the line (IPv4: pppd is told `noipv6`). Blocks for nothing.
+    `local` is the station's address on the line (IPv4: pppd has the option `noipv6`). Never blocks.
     """
     sock: socket.socket | None = None
     try:

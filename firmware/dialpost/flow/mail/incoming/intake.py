@@ -17,8 +17,8 @@ from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.line_peers import is_line, served_at_once
 from dialpost.core.mail.accounts import Account, Local, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, may_relay
-from dialpost.core.mail.line_trust import LineTrust
 from dialpost.core.mail.queue.records import MessageRecord, Origin
 from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dialpost.core.config.model import Config
+from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
-from dialpost.core.mail.line_trust import trust_in
 from dialpost.core.mail.mx import no_addresses
 from dialpost.core.mail.routing import without_auto
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate

@@ -8,7 +8,7 @@ import pytest
 
 from dialpost.core.config.line import LinkKind
 from dialpost.core.config.model import AuthMechanism, Config, StationConfig, TlsMode, Via
-from dialpost.core.mail.line_trust import LineTrust, on_trusted_line, trust_in
+from dialpost.core.mail.esmtp.line_trust import LineTrust, on_trusted_line, trust_in
 from dialpost.core.mail.routing import connect_settings, route_for
 from dialpost.core.mail.smtp_target import ConnectSettings, Trust
 
