@@ -99,8 +99,8 @@ class ProviderGuest(MailGuest):
     """The provider. `answers`: PPP at once, after a login dialogue, or a carrier with nobody behind it.
 
     `main` is laid over Postfix's configuration, `ppp_options` are added to pppd's. With a `certificate` it uses
-    TLS as Debian configures it (rig/line/provider_mail). `files` replace its own. `carrier` is called by the telephone; `begin` starts the
-    mail server once the guest is up.
+    TLS as Debian configures it (rig/line/provider_mail). `files` take the place of its own. `carrier` is called by
+    the telephone; `begin` starts the mail server once the guest is up.
     """
 
     def __init__(
