@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify, classify_dialogue
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify, classify_dialogue, waiting_in_all
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import EtrnDialogue, SessionFate
 
@@ -127,3 +127,24 @@ def test_no_answer_and_not_offered() -> None:
     found = classify_dialogue(("a", "b"), EtrnDialogue((), None, offered=False))
     assert [a.outcome for a in found] == [EtrnOutcome.NOT_DONE] * 2
     assert "does not support ETRN" in found[0].advice
+
+
+@pytest.mark.parametrize("text", ["Already processing clinic.example", "queue run in progress"])
+def test_a_458_of_a_provider_at_work_promises_mail(text: str) -> None:
+    found = classify("clinic.example", Reply(458, (text,)))
+    assert found.outcome is EtrnOutcome.AT_WORK
+    assert found.promises_mail
+    assert not found.is_fault
+    assert not found.tells_what_waits
+    assert "asks again" in found.advice
+    assert classify("clinic.example", Reply(450, (text,))).outcome is EtrnOutcome.TRY_LATER
+
+
+def test_numbers_are_added_where_every_promise_names_one() -> None:
+    def said(code: int, text: str) -> EtrnAnswer:
+        return classify("clinic.example", Reply(code, (text,)))
+
+    three, nothing, pending = said(253, "3 pending messages"), said(251, "none"), said(252, "pending")
+    assert waiting_in_all((three, nothing, three)) == 6
+    assert waiting_in_all((three, pending)) is None
+    assert waiting_in_all((nothing,)) == 0

@@ -1,8 +1,9 @@
 """The meaning of the provider's replies to ETRN, and what to do about each (RFC 1985).
 
-250 promises nothing, 251 says that no mail is waiting, 252 and 253 that some is. 4xx: the server supports ETRN, but
-not now or not for us; it is asked again on the next connect. 5xx: it does not support ETRN (in this form), and no
-further name is tried there in this call. Every reply is kept in the server's own words.
+250 promises nothing, 251 says that no mail is waiting, 252 and 253 that some is. 458 means "unable to queue"; Exim
+also uses it for a domain whose queue it is already running, and then mail is on its way. Other 4xx: the server
+supports ETRN, but not now or not for us; it is asked again on the next connect. 5xx: it does not support ETRN (in
+this form), and no further name is tried there in this call. Every reply is kept in the server's own words.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class EtrnOutcome(Enum):
     STARTED = "started"  # 250: the queue was started, whatever is in it
     NOTHING_WAITS = "nothing-waits"  # 251
     PENDING = "pending"  # 252, 253
-    TRY_LATER = "try-later"  # 458 and other 4xx
+    AT_WORK = "at-work"  # 458, because the queue is being run already
+    TRY_LATER = "try-later"  # other 458, other 4xx
     NOT_ALLOWED = "not-allowed"  # 459
     LOGIN_NEEDED = "login-needed"  # 530, 534, 535, 538
     BAD_NAME = "bad-name"  # 501, 553
@@ -33,7 +35,9 @@ class EtrnOutcome(Enum):
     LOGIN_REFUSED = "login-refused"  # and not tried again until something changes
 
 
-_FAULTS = frozenset(EtrnOutcome) - {EtrnOutcome.STARTED, EtrnOutcome.NOTHING_WAITS, EtrnOutcome.PENDING}
+_PROMISES = frozenset({EtrnOutcome.STARTED, EtrnOutcome.PENDING, EtrnOutcome.AT_WORK})
+
+_FAULTS = frozenset(EtrnOutcome) - _PROMISES - {EtrnOutcome.NOTHING_WAITS}
 
 _BY_CODE = {
     250: EtrnOutcome.STARTED,
@@ -58,6 +62,10 @@ _ADVICE = {
     EtrnOutcome.STARTED: "",
     EtrnOutcome.NOTHING_WAITS: "",
     EtrnOutcome.PENDING: "",
+    EtrnOutcome.AT_WORK: (
+        "Your provider said that it was already sending mail for {name}, but none came: it may still be waiting "
+        "for the time-out of an earlier call. Nothing to do: Dialpost asks again at the next connection."
+    ),
     EtrnOutcome.TRY_LATER: (
         "Your provider supports ETRN but can't start its queue for {name} now. Nothing to do: Dialpost asks again "
         "at the next connection. If it still fails after a day, ask the provider."
@@ -94,6 +102,7 @@ _ADVICE = {
     ),
 }
 
+_AT_WORK = re.compile(r"\b(already|in progress|being processed)\b", re.IGNORECASE)
 _COUNT = re.compile(r"\b(\d{1,9})\b")
 
 
@@ -112,7 +121,10 @@ class EtrnAnswer:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the operator should know: mail that was not asked for may be waiting at the provider."""
+        """Whether the operator should know: mail that was not asked for may be waiting at the provider.
+
+        AT_WORK is a fault only if nothing came in the call (`core/line/call/notes`).
+        """
         return self.outcome in _FAULTS
 
     @property
@@ -122,8 +134,8 @@ class EtrnAnswer:
 
     @property
     def promises_mail(self) -> bool:
-        """Whether mail may come because of it: 250 (perhaps), 252 and 253 (certainly)."""
-        return self.outcome in {EtrnOutcome.STARTED, EtrnOutcome.PENDING}
+        """Whether mail may come because of it: 250 (perhaps), 252, 253 and a busy 458 (certainly)."""
+        return self.outcome in _PROMISES
 
     @property
     def tells_what_waits(self) -> bool:
@@ -161,6 +173,8 @@ class EtrnAnswer:
 def classify(name: str, reply: Reply) -> EtrnAnswer:
     """What the reply to `ETRN name` means. Unknown codes are judged by their first digit (RFC 5321 §4.2.1)."""
     outcome = _BY_CODE.get(reply.code)
+    if reply.code == 458 and _AT_WORK.search(reply.text):
+        outcome = EtrnOutcome.AT_WORK
     if outcome is None:
         if reply.is_positive:
             outcome = EtrnOutcome.STARTED
@@ -195,6 +209,13 @@ def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[Etr
         text = "ETRN is not among what the server offers" if not dialogue.offered else "no answer"
         answers = [EtrnAnswer(name, EtrnOutcome.NOT_DONE, None, text) for name in names]
     return tuple(answers)
+
+
+def waiting_in_all(answers: Sequence[EtrnAnswer]) -> int | None:
+    """How many messages the answers name together; None where one that promises mail names no number."""
+    counts = [answer.waiting for answer in answers if answer.promises_mail]
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _stopped_by_5xx(answers: Sequence[EtrnAnswer]) -> bool:

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import pytest
 
 from dialpost.core.line.call.end import (
+    AT_WORK_S,
     MOST_ASKS,
-    SAMPLES_KEPT,
     STALL_S,
     AskAgain,
     Decision,
     Evidence,
-    GraceRules,
     HangUp,
-    ProviderHabits,
     Stop,
     StopWaiting,
     Wait,
     decide,
 )
+from dialpost.core.line.call.habits import GraceRules, Promise
 from dialpost.core.line.call.record import HangUpReason
+from dialpost.core.line.call.worth import Price
 from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.reply import Reply
 
 RULES = GraceRules(3.0, 60.0)
-NO_HABITS = ProviderHabits()
+
+
+@dataclass(frozen=True)
+class Known:
+    """How long each wait is worth, as the test says. `look_s`: for a gap, where it may look longer."""
+
+    starts_s: Mapping[Promise, float] = field(default_factory=dict)
+    gap_s: float = 15.0
+    look_s: float = 15.0
+
+    def start_wait_s(
+        self, promise: Promise, waited_s: float, rules: GraceRules, price: Price, *, carried: bool
+    ) -> float:
+        return self.starts_s.get(promise, 30.0) + (10.0 if carried else 0.0)
+
+    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, may_look: bool = True) -> float:
+        return self.look_s if may_look else self.gap_s
+
+
+NO_HABITS = Known()
 DONE = HangUp(HangUpReason.DONE)
 SILENT = HangUp(HangUpReason.PROVIDER_SILENT)
 
@@ -39,6 +59,7 @@ def said(code: int, text: str = "ok") -> EtrnAnswer:
 STARTED, NOTHING, PENDING = said(250), said(251), said(252)
 THREE = said(253, "3 pending messages for node clinic.example started")
 LATER, NOT_DONE = said(458), said(502)
+AT_WORK = said(458, "Already processing clinic.example")
 
 # Line up at 100, asked at 100, answered at 101, nothing to send, nobody came.
 QUIET = Evidence(
@@ -60,11 +81,11 @@ QUIET = Evidence(
 )
 
 
-def at(now_s: float, evidence: Evidence, habits: ProviderHabits = NO_HABITS) -> Decision:
+def at(now_s: float, evidence: Evidence, habits: Known = NO_HABITS) -> Decision:
     return decide(replace(evidence, now_s=now_s), RULES, habits)
 
 
-def ends_at(evidence: Evidence, habits: ProviderHabits = NO_HABITS) -> tuple[float, Decision]:
+def ends_at(evidence: Evidence, habits: Known = NO_HABITS) -> tuple[float, Decision]:
     """When a call with no further events stops waiting, and how; follows the rule's own wake-ups."""
     now_s = evidence.now_s
     while isinstance(found := at(now_s, evidence, habits), Wait):
@@ -93,21 +114,31 @@ def test_nothing_waits_ends_at_once() -> None:
     assert ends_at(replace(QUIET, answers=(NOTHING, NOTHING))) == (101.0, DONE)
 
 
-@pytest.mark.parametrize("answer", [PENDING, THREE])
-def test_a_certain_promise_is_waited_for_up_to_the_longest_grace(answer: EtrnAnswer) -> None:
-    quick = ProviderHabits(gaps_s=(0.1,) * 5, starts_s=(0.1,) * 5)
-    assert ends_at(replace(QUIET, answers=(answer,))) == (161.0, SILENT)
-    assert ends_at(replace(QUIET, answers=(answer,)), quick) == (161.0, SILENT)
-    assert ends_at(replace(QUIET, answers=(NOTHING, answer)), quick) == (161.0, SILENT)
+@pytest.mark.parametrize(
+    ("answers", "promise", "reason"),
+    [
+        ((STARTED,), Promise.MAYBE, HangUpReason.DONE),
+        ((PENDING,), Promise.CERTAIN, HangUpReason.PROVIDER_SILENT),
+        ((THREE,), Promise.CERTAIN, HangUpReason.PROVIDER_SILENT),
+        ((NOTHING, THREE), Promise.CERTAIN, HangUpReason.PROVIDER_SILENT),
+        ((STARTED, PENDING), Promise.CERTAIN, HangUpReason.PROVIDER_SILENT),
+    ],
+)
+def test_a_promise_is_waited_for_as_long_as_it_is_worth(
+    answers: tuple[EtrnAnswer, ...], promise: Promise, reason: HangUpReason
+) -> None:
+    known = Known({promise: 42.0})
+    assert ends_at(replace(QUIET, answers=answers), known) == (143.0, HangUp(reason))
+    assert ends_at(replace(QUIET, answers=answers, sent=1), known) == (153.0, HangUp(reason))
 
 
-def test_a_250_too_until_the_provider_is_known() -> None:
-    evidence = replace(QUIET, answers=(STARTED,))
-    assert ends_at(evidence) == (161.0, DONE)
-    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 1.0))) == (161.0, DONE)
-    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 1.0, 1.0))) == (116.0, DONE)
-    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 9.0, 1.0))) == (137.0, DONE)
-    assert ends_at(evidence, ProviderHabits(starts_s=(1.0, 59.0, 1.0))) == (161.0, DONE)
+def test_a_provider_that_is_at_work_is_asked_once_more() -> None:
+    at_work = replace(QUIET, answers=(AT_WORK,))
+    assert ends_at(at_work) == (101.0 + AT_WORK_S, AskAgain())
+    assert ends_at(at_work, Known({Promise.CERTAIN: 7.0})) == (108.0, AskAgain())
+    again = replace(at_work, asks=2, asked_s=122.0, answered_s=123.0, now_s=123.0)
+    assert ends_at(again) == (153.0, HangUp(HangUpReason.NOT_SERVED))
+    assert ends_at(replace(again, answers=(STARTED,))) == (153.0, DONE)
 
 
 CAME = replace(QUIET, inbound_last_s=120.0, inbound_messages=2, messages_since_ask=2, now_s=120.0)
@@ -118,12 +149,11 @@ ASKED_AGAIN = replace(
 )
 
 
-def test_after_mail_came_the_learnt_grace_holds() -> None:
-    assert ends_at(ASKED_AGAIN) == (135.0, DONE)
-    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(4.0, 10.0, 1.0))) == (140.0, DONE)
-    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(0.7,))) == (123.0, DONE)
-    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(0.5,), starts_s=(2.0, 1.0))) == (123.5, DONE)
-    assert ends_at(ASKED_AGAIN, ProviderHabits(gaps_s=(50.0,))) == (180.0, DONE)
+def test_after_mail_came_it_waits_as_long_as_another_message_is_worth() -> None:
+    restart = {Promise.AGAIN: 3.0}
+    assert ends_at(ASKED_AGAIN, Known(restart)) == (135.0, DONE)
+    assert ends_at(ASKED_AGAIN, Known(restart, look_s=40.0)) == (160.0, DONE)
+    assert ends_at(ASKED_AGAIN, Known({Promise.AGAIN: 20.0})) == (141.5, DONE), "or to begin again"
 
 
 def test_what_a_250_says_nothing_about_is_asked_for_again_while_the_grace_runs() -> None:
@@ -141,11 +171,20 @@ def test_a_provider_that_tells_is_asked_once_more() -> None:
     assert ends_at(replace(CAME, answers=(THREE, PENDING), messages_since_ask=3)) == (135.0, AskAgain())
 
 
+ONCE_MORE = replace(CAME, asked_s=124.0, answered_s=125.0, now_s=125.0, messages_since_ask=0, asks=2)
+
+
 def test_the_answer_to_the_last_question_decides() -> None:
-    asked = replace(CAME, asked_s=124.0, answered_s=125.0, now_s=125.0, messages_since_ask=0)
-    assert ends_at(replace(asked, answers=(NOTHING,))) == (125.0, DONE)
-    assert ends_at(replace(asked, answers=(THREE,))) == (185.0, SILENT)
-    assert ends_at(replace(asked, answers=(LATER,))) == (128.0, DONE)
+    assert ends_at(replace(ONCE_MORE, answers=(NOTHING,))) == (125.0, DONE)
+    assert ends_at(replace(ONCE_MORE, answers=(THREE,)), Known({Promise.CERTAIN: 42.0})) == (167.0, SILENT)
+    assert ends_at(replace(ONCE_MORE, answers=(LATER,))) == (128.0, DONE)
+
+
+def test_a_number_that_does_not_fall_holds_the_line_no_longer_than_mail_that_may_come() -> None:
+    too_high = replace(ONCE_MORE, answers=(THREE,), is_believed=False)
+    known = Known({Promise.CERTAIN: 42.0, Promise.AGAIN: 5.0}, gap_s=8.0, look_s=60.0)
+    assert ends_at(too_high, known) == (130.0, SILENT)
+    assert ends_at(replace(too_high, is_believed=True), known) == (180.0, SILENT)
 
 
 def test_what_came_while_it_was_asked_is_seen() -> None:
@@ -202,24 +241,6 @@ def test_a_stop_ends_a_wait_for_more() -> None:
     assert at(131.0, replace(CAME, stop=STOP, answers=(THREE,))) == HangUp(HangUpReason.STOPPED)
 
 
-def test_bounds_the_wrong_way_round_still_end() -> None:
-    rules = GraceRules(90.0, 10.0)
-    assert decide(replace(QUIET, now_s=112.0, answers=(STARTED,)), rules, NO_HABITS) == DONE
-
-
-def test_only_the_last_samples_are_kept() -> None:
-    habits = NO_HABITS.with_gap(50.0)
-    for _ in range(SAMPLES_KEPT):
-        habits = habits.with_gap(1.0).with_start(2.0)
-    assert (habits.gaps_s, habits.starts_s) == ((1.0,) * SAMPLES_KEPT, (2.0,) * SAMPLES_KEPT)
-
-
-def test_habits_through_json_and_back() -> None:
-    habits = ProviderHabits((1.0, 2.5), (0.25,))
-    assert ProviderHabits.from_json(habits.to_json()) == habits
-    assert ProviderHabits.from_json({"gaps_s": ["x", -1, 3], "starts_s": 7}) == ProviderHabits((3.0,), ())
-
-
 def test_a_line_that_moved_nothing_is_dropped_that_long_after_the_end_was_asked_for() -> None:
     early = replace(QUIET, stop=replace(STOP, since_s=0.5), outbound_drained=False, outbound_busy=True, now_s=1.0)
     assert ends_at(early)[0] == 0.5 + STALL_S
@@ -239,7 +260,8 @@ def test_a_session_that_only_waits_is_not_worth_another_billing_unit() -> None:
 
 
 def test_but_it_may_wait_while_the_line_is_needed_for_something_else() -> None:
-    assert at(131.0, replace(STUCK, answers=(STARTED,))) == Wait(inf, "mail is being sent")
+    known = Known({Promise.MAYBE: 42.0})
+    assert at(131.0, replace(STUCK, answers=(STARTED,)), known) == Wait(inf, "mail is being sent")
     assert at(131.0, replace(STUCK, inbound_connections=1, inbound_last_s=130.0)) == Wait(inf, "mail is being sent")
 
 
@@ -256,6 +278,5 @@ def test_an_idle_connection_gets_what_is_paid_and_at_most_a_minute() -> None:
     assert ends_at(replace(idle, paid_until_s=400.0)) == (180.0, SILENT)
 
 
-def test_what_was_learnt_is_kept_in_milliseconds() -> None:
-    habits = ProviderHabits().with_gap(1.23456).with_start(2.34567)
-    assert (habits.gaps_s, habits.starts_s) == ((1.235,), (2.346,))
+def test_or_as_long_as_its_next_message_is_worth() -> None:
+    assert ends_at(replace(CAME, inbound_connections=1, answers=(STARTED,)), Known(look_s=45.0)) == (165.0, SILENT)

@@ -11,13 +11,12 @@ from dialpost.core.line.call.end import (
     AskAgain,
     Decision,
     Evidence,
-    GraceRules,
     HangUp,
-    ProviderHabits,
     TryAgain,
     Wait,
     decide,
 )
+from dialpost.core.line.call.habits import GraceRules, ProviderHabits
 from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.retry import NO_SETBACK, Setback
 from dialpost.core.mail.etrn import EtrnAnswer, classify

@@ -381,8 +381,7 @@ def test_a_provider_that_promises_and_sends_nothing() -> None:
 
 def test_habits_are_learnt_kept_and_used() -> None:
     async def scene(rig: Rig) -> None:
-        for _ in range(3):
-            started = now()
+        for _ in range(10):
             deliveries = [
                 asyncio.create_task(rig.inbound.deliver(15.0, 1.0)),
                 asyncio.create_task(rig.inbound.deliver(17.0, 1.0)),
@@ -390,21 +389,18 @@ def test_habits_are_learnt_kept_and_used() -> None:
             record = await rig.call()
             await asyncio.gather(*deliveries)
             await rig.reach(CallState.IDLE)
-        # The gap of 1 s makes a grace of 3 (the least); the last mail ended 18 s after the start. A second later
-        # it is asked again, which takes a second, and gets the 2 s it needs to start.
-        assert record.online_s == pytest.approx(18.0 + 1.0 + 1.0 + 2.0 - 12.0, abs=0.6)
-        assert started
-        # Nothing comes: three starts of 2 s after the answer were seen, so 15 s (a quarter of 60) will do.
+            assert record.received == 2
+        # The last mail ended 6 s after the line came up; gaps of 1 s and starts of 2 s are known by now.
+        assert 6.0 + 3.0 <= record.online_s < 6.0 + 10.0
         record = await rig.call()
-        assert record.online_s == pytest.approx(1.0 + 15.0, abs=0.6)
+        assert 3.0 < record.online_s < 10.0
 
     store = MemoryCallStore()
-    rig = Rig(etrn=FakeEtrn(said(250)), store=store)
-    rig.play(scene)
-    assert '"starts_s"' in store.values["call.habits"]
+    Rig(etrn=FakeEtrn(said(250)), store=store).play(scene)
+    assert '"starts"' in store.values["call.habits"]
 
     async def after_restart(rig: Rig) -> None:
-        assert (await rig.call()).online_s == pytest.approx(16.0, abs=0.6)
+        assert (await rig.call()).online_s < 10.0, "a provider it does not know gets a minute"
 
     Rig(etrn=FakeEtrn(said(250)), store=store).play(after_restart)
 

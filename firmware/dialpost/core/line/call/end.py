@@ -5,11 +5,13 @@ enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
 
 - nothing waits (251): at once;
 - refused, or not asked: the shortest grace, for mail that comes unasked;
-- mail may or will come (250, 252, 253) and nothing has come yet: up to `grace_max_s`; less only for a server that
-  always says 250, which promises nothing, and has shown several times how fast it starts;
-- something came: the grace learnt from this provider's own gaps. If its answers distinguish a full queue from an
-  empty one (251, 252, 253), it is asked once more, and the answer decides.
-- something came after a 250, and now it is quiet: it is asked again at once, while the grace runs (and while our
+- mail may or will come (250, 252, 253, a 458 of a provider at work) and nothing has come yet: as long as the wait
+  is worth its cost, given what earlier calls taught (`habits`), up to `grace_max_s`. A provider that was at work is
+  asked once more;
+- something came: as long as the wait for more is worth its cost, given this provider's own gaps. If its answers
+  distinguish a full queue from an empty one (251, 252, 253), it is asked once more, and a 251 ends the call. A number
+  that has not dropped by what came is not believed;
+- something came after a 250, and now it is quiet: it is asked again at once, while that time runs (and while our
   own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
   came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself.
 
@@ -26,88 +28,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import inf
 
-from dialpost.core.json_value import JsonObject, JsonValue
+from dialpost.core.line.call.budget import HANG_UP_S
+from dialpost.core.line.call.habits import GraceRules, Promise, Waits
+from dialpost.core.line.call.learning import promise_of
 from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.retry import NO_SETBACK, Setback, patience_end_s
+from dialpost.core.line.call.worth import Price
 from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
-from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, waiting_in_all
 from dialpost.core.mail.queue.hope import Hope
 
-SAMPLES_KEPT = 20
-STARTS_TO_TRUST = 3
-"""How many starts must have been seen before the wait after a 250 gets shorter than `grace_max_s`."""
 IDLE_CONNECTION_S = 60.0
 """How long a provider's connection may carry nothing (or grace_max_s, if longer) and still hold the call."""
+AT_WORK_S = 20.0
+"""The longest wait before a provider that said it was at work already is asked once more."""
 MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers say nothing."""
 SETTLED_S = 1.0
 """How long nobody must be connected before the line counts as quiet."""
 STALL_S = 120.0
 """How long the current message may stall, once the end was requested, before the line is dropped."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraceRules:
-    """The bounds of every quiet time: call.grace_min_s and call.grace_max_s, the smaller first."""
-
-    min_s: float
-    max_s: float
-
-    def clamp(self, seconds: float) -> float:
-        """The time, limited to the bounds; the upper one wins if they are the wrong way round."""
-        return min(max(seconds, self.min_s), self.max_s)
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderHabits:
-    """What this provider's past calls showed, in seconds, newest last.
-
-    `gaps_s`: quiet times between two of its connections in one call. `starts_s`: from its answer to ETRN
-    to its first sign of life.
-    """
-
-    gaps_s: tuple[float, ...] = ()
-    starts_s: tuple[float, ...] = ()
-
-    def with_gap(self, seconds: float) -> ProviderHabits:
-        """With one more gap; the oldest is dropped."""
-        return ProviderHabits((*self.gaps_s, round(seconds, 3))[-SAMPLES_KEPT:], self.starts_s)
-
-    def with_start(self, seconds: float) -> ProviderHabits:
-        """With one more start; the oldest is dropped."""
-        return ProviderHabits(self.gaps_s, (*self.starts_s, round(seconds, 3))[-SAMPLES_KEPT:])
-
-    def grace_s(self, rules: GraceRules) -> float:
-        """How long to wait after its last activity before expecting nothing more.
-
-        Twice the longest gap seen: a gap longer than the grace is never seen, so there must be room to
-        learn. Before the first gap, a cautious guess.
-        """
-        return rules.clamp(2 * max(self.gaps_s) if self.gaps_s else 5 * rules.min_s)
-
-    def start_grace_s(self, rules: GraceRules) -> float:
-        """How long to wait for a first sign after a 250, which promises nothing."""
-        if len(self.starts_s) < STARTS_TO_TRUST:
-            return rules.max_s
-        return rules.clamp(max(4 * max(self.starts_s), rules.max_s / 4))
-
-    def restart_s(self, rules: GraceRules) -> float:
-        """How long it may take after a repeated ETRN to begin with what it had deferred."""
-        return min(max(self.starts_s), rules.min_s) if self.starts_s else rules.min_s
-
-    def to_json(self) -> dict[str, JsonValue]:
-        """For the store."""
-        return {"gaps_s": self.gaps_s, "starts_s": self.starts_s}
-
-    @classmethod
-    def from_json(cls, value: JsonObject) -> ProviderHabits:
-        """Restored from `to_json`; anything but a number is left out."""
-        return cls(_numbers(value.get("gaps_s")), _numbers(value.get("starts_s")))
-
-
-def _numbers(value: JsonValue) -> tuple[float, ...]:
-    items = value if isinstance(value, list | tuple) else ()
-    return tuple(float(item) for item in items if isinstance(item, int | float) and 0 <= item < inf)[-SAMPLES_KEPT:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +78,8 @@ class Evidence:
     paid_until_s: float  # when the current billing unit ends
     setback: Setback = NO_SETBACK
     patience_ends_s: float = inf  # until when our own sessions are worth waiting for, if only they need the line
+    sent: int = 0  # messages of ours that went in this call
+    is_believed: bool = True  # the number its last answer named had fallen by what came since the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +126,7 @@ class StopWaiting:
 Decision = Wait | AskAgain | TryAgain | StopWaiting | HangUp
 
 
-def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def decide(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Stay, ask once more, try again, or hang up."""
     if evidence.stop is not None:
         return _stopping(evidence, evidence.stop, rules)
@@ -192,7 +134,7 @@ def decide(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Dec
     return _with_retries(evidence, found, rules, habits) if evidence.setback.is_any else found
 
 
-def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: Waits) -> Decision:
     """The decision when something was left behind."""
     setback, now_s = evidence.setback, evidence.now_s
     if not evidence.outbound_drained or evidence.etrn_under_way:
@@ -208,7 +150,7 @@ def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits
     return Wait(setback.retry_s(), "waiting to retry what was deferred")
 
 
-def _retrying(evidence: Evidence, found: Decision, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def _retrying(evidence: Evidence, found: Decision, rules: GraceRules, habits: Waits) -> Decision:
     """A retry that has reached nobody when the paid time is over does not hold the line; other mail may."""
     until_s = evidence.setback.retrying_until_s
     if evidence.now_s < until_s:
@@ -223,7 +165,7 @@ def _left_behind(setback: Setback) -> HangUpReason:
     return HangUpReason.NOT_SERVED if setback.best is Hope.SOON else HangUpReason.DEFERRED
 
 
-def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def _while_free(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Whether the line is needed, apart from what was left behind."""
     if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
         return AskAgain()
@@ -231,7 +173,8 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -
         return _while_busy(evidence, rules, habits)
     if evidence.inbound_connections:
         idle_since = max(evidence.inbound_last_s or 0.0, evidence.answered_s)
-        worth_until = patience_end_s(idle_since + LEAST_WAIT_S, evidence.paid_until_s)
+        wait_s = habits.gap_wait_s(evidence.now_s - idle_since, rules, _price(evidence, rules, idle_since))
+        worth_until = patience_end_s(idle_since + max(LEAST_WAIT_S, wait_s), evidence.paid_until_s)
         until = min(idle_since + max(rules.max_s, IDLE_CONNECTION_S), worth_until)
         if evidence.now_s < until:
             return Wait(until, "the provider is connected")
@@ -239,7 +182,7 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -
     return _quiet(evidence, rules, habits)
 
 
-def _while_busy(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def _while_busy(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Mail is being sent, or asked for. Sessions that only wait are not worth a line that nothing else needs."""
     why = "the provider is being asked for mail" if evidence.outbound_drained else "mail is being sent"
     until_s = patience_end_s(evidence.patience_ends_s, evidence.paid_until_s)
@@ -264,27 +207,64 @@ def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
     return HangUp(stop.reason)
 
 
-def _quiet(evidence: Evidence, rules: GraceRules, habits: ProviderHabits) -> Decision:
+def _quiet(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Nobody is connected and nothing is left to send: has the line been quiet for long enough?"""
     last = evidence.inbound_last_s
-    came = last is not None and last > evidence.asked_s
-    quiet_from = _quiet_from(evidence)
-    if not any(answer.promises_mail for answer in evidence.answers):
-        return _nothing_promised(evidence, rules, habits, came, quiet_from)
-    if not came and last is not None and evidence.asks > 1 and not _tells(evidence):
-        until = max(last + habits.grace_s(rules), evidence.answered_s + habits.restart_s(rules))
-        return _after(evidence, until, "waiting for more mail", HangUp(HangUpReason.DONE))
-    if not came:
-        certain = any(answer.outcome is EtrnOutcome.PENDING for answer in evidence.answers)
-        grace = rules.max_s if certain else habits.start_grace_s(rules)
-        reason = HangUpReason.PROVIDER_SILENT if certain else HangUpReason.DONE
-        return _after(evidence, quiet_from + grace, "waiting for the provider to start", HangUp(reason))
-    if _tells(evidence):
-        grace = rules.min_s if _count_reached(evidence) else habits.grace_s(rules)
-        return _after(evidence, quiet_from + grace, "waiting for more mail", AskAgain())
+    promise = promise_of(evidence.answers)
+    if last is not None and last > evidence.asked_s:
+        return _after_mail(evidence, promise, rules, habits)
+    if promise is None:
+        return _nothing_promised(evidence, rules)
+    if last is not None and evidence.asks > 1:
+        return _asked_again(evidence, last, promise, rules, habits)
+    return _before_mail(evidence, promise, rules, habits)
+
+
+def _before_mail(evidence: Evidence, promise: Promise, rules: GraceRules, habits: Waits) -> Decision:
+    """It was asked, and nothing has come in this call."""
+    asked = evidence.answered_s
+    price = _price(evidence, rules, asked)
+    wait_s = habits.start_wait_s(promise, evidence.now_s - asked, rules, price, carried=evidence.sent > 0)
+    why, at_work = "waiting for the provider to start", _is_at_work(evidence)
+    if at_work and evidence.asks == 1:
+        return _after(evidence, asked + min(wait_s, AT_WORK_S), why, AskAgain())
+    silent = HangUpReason.NOT_SERVED if at_work else HangUpReason.PROVIDER_SILENT
+    return _after(evidence, asked + wait_s, why, HangUp(HangUpReason.DONE if promise is Promise.MAYBE else silent))
+
+
+def _after_mail(evidence: Evidence, promise: Promise | None, rules: GraceRules, habits: Waits) -> Decision:
+    """Something came since it was asked, and now it is quiet."""
+    since, tells = _quiet_from(evidence), promise is not None and _tells(evidence)
     if _is_worth_asking(evidence):
-        return Wait(quiet_from + SETTLED_S, "waiting for more mail")
-    return _after(evidence, quiet_from + habits.grace_s(rules), "waiting for more mail", HangUp(HangUpReason.DONE))
+        return Wait(since + SETTLED_S, "waiting for more mail")
+    wait_s = rules.min_s
+    if not (tells and _count_reached(evidence)):
+        price = _price(evidence, rules, since)
+        wait_s = habits.gap_wait_s(evidence.now_s - since, rules, price, may_look=not tells)
+    return _after(
+        evidence, since + wait_s, "waiting for more mail", AskAgain() if tells else HangUp(HangUpReason.DONE)
+    )
+
+
+def _asked_again(evidence: Evidence, last_s: float, promise: Promise, rules: GraceRules, habits: Waits) -> Decision:
+    """Mail came in this call, it was asked for more, and nothing has come since."""
+    tells, asked, now_s = _tells(evidence), evidence.answered_s, evidence.now_s
+    is_sure = tells and evidence.is_believed
+    gap_s = habits.gap_wait_s(now_s - last_s, rules, _price(evidence, rules, last_s), may_look=is_sure or not tells)
+    start_s = habits.start_wait_s(
+        promise if is_sure else Promise.AGAIN, now_s - asked, rules, _price(evidence, rules, asked), carried=False
+    )
+    reason = HangUpReason.PROVIDER_SILENT if tells else HangUpReason.DONE
+    return _after(evidence, max(last_s + gap_s, asked + start_s), "waiting for more mail", HangUp(reason))
+
+
+def _price(evidence: Evidence, rules: GraceRules, since_s: float) -> Price:
+    """What it costs to wait from then on."""
+    return Price(evidence.paid_until_s - HANG_UP_S - since_s, rules.unit_s)
+
+
+def _is_at_work(evidence: Evidence) -> bool:
+    return any(answer.outcome is EtrnOutcome.AT_WORK for answer in evidence.answers)
 
 
 def _quiet_from(evidence: Evidence) -> float:
@@ -310,14 +290,11 @@ def _is_worth_asking(evidence: Evidence) -> bool:
     )
 
 
-def _nothing_promised(
-    evidence: Evidence, rules: GraceRules, habits: ProviderHabits, came: bool, quiet_from: float
-) -> Decision:
-    answers = evidence.answers
-    if answers and not came and all(answer.outcome is EtrnOutcome.NOTHING_WAITS for answer in answers):
-        return HangUp(HangUpReason.DONE)
-    grace = habits.grace_s(rules) if came else rules.min_s
-    return _after(evidence, quiet_from + grace, "waiting for mail", HangUp(HangUpReason.DONE))
+def _nothing_promised(evidence: Evidence, rules: GraceRules) -> Decision:
+    answers, done = evidence.answers, HangUp(HangUpReason.DONE)
+    if answers and all(answer.outcome is EtrnOutcome.NOTHING_WAITS for answer in answers):
+        return done
+    return _after(evidence, _quiet_from(evidence) + rules.min_s, "waiting for mail", done)
 
 
 def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Decision:
@@ -325,7 +302,6 @@ def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Deci
 
 
 def _count_reached(evidence: Evidence) -> bool:
-    """Whether as many messages came as the answers announced; False if one of them gave no number."""
-    counts = [answer.waiting for answer in evidence.answers if answer.promises_mail]
-    known = [count for count in counts if count is not None]
-    return len(known) == len(counts) and evidence.messages_since_ask >= sum(known)
+    """Whether as many messages came as the answers named; False where one of them named no number."""
+    count = waiting_in_all(evidence.answers)
+    return count is not None and evidence.messages_since_ask >= count

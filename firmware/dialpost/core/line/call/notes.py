@@ -12,6 +12,7 @@ from dialpost.core.line.call.record import LEFT_BEHIND, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 CUT_SHORT = "cut off in the middle of a message; raise call.max_call_s if your messages need longer"
 
@@ -107,7 +108,17 @@ def in_vain(record: CallRecord) -> bool:
 
 def etrn_refused(record: CallRecord) -> bool:
     """Whether the last answer for one of the names needs the operator."""
-    return any(answer.is_fault for answer in {answer.name: answer for answer in record.etrn}.values())
+    return bool(etrn_faults(record))
+
+
+def etrn_faults(record: CallRecord) -> list[EtrnAnswer]:
+    """The last answer for each name, where the operator should know of it.
+
+    That the provider was at work already is no fault where mail came.
+    """
+    last = {answer.name: answer for answer in record.etrn}.values()
+    is_unserved = record.received == 0
+    return [one for one in last if one.is_fault or (is_unserved and one.outcome is EtrnOutcome.AT_WORK)]
 
 
 def mail_stuck(record: CallRecord) -> bool:
@@ -172,9 +183,8 @@ def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> 
             f"{given_up_after} calls in a row failed, and no redial is due. The next call is at the "
             "next scheduled time, by the button, or by `dialpost call now`."
         )
-    for answer in {answer.name: answer for answer in record.etrn}.values():
-        if answer.is_fault:
-            found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
+    for answer in etrn_faults(record):
+        found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
     if mail_stuck(record):
         found.append(MAIL_STUCK)
     return found

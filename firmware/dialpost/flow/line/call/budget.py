@@ -76,6 +76,11 @@ class Budget:
         """The currency of costs."""
         return self._config.currency
 
+    @property
+    def unit_s(self) -> float:
+        """The billing step."""
+        return float(self._config.billing_step_s)
+
     async def recall(self) -> None:
         """Load, once, the usage before a restart. If it can't be read, it counts as nothing and is logged."""
         if self._is_recalled:

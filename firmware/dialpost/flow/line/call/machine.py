@@ -19,7 +19,7 @@ from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig, CallConfig, LinkKind
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call import notes as call_notes
-from dialpost.core.line.call.end import GraceRules
+from dialpost.core.line.call.habits import GraceRules
 from dialpost.core.line.call.notes import Happening, note
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import AT_REST, CallEvent, CallState, Ignore, next_state
@@ -90,7 +90,7 @@ class CallManager:
             meter=link,
             habits=self._memory.habits,
             say=self._say,
-            rules=GraceRules(config.grace_min_s, config.grace_max_s),
+            rules=GraceRules(config.grace_min_s, config.grace_max_s, self._budget.unit_s),
             moving=self._mail_moves,
             paid_until_s=self._budget.paid_until_s,
         )

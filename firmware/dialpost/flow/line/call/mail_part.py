@@ -15,19 +15,19 @@ from math import inf
 from dialpost.core.line.call.end import (
     AskAgain,
     Evidence,
-    GraceRules,
     HangUp,
-    ProviderHabits,
     Stop,
     StopWaiting,
     TryAgain,
     Wait,
     decide,
 )
+from dialpost.core.line.call.habits import GraceRules, ProviderHabits
+from dialpost.core.line.call.learning import Learning
 from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.retry import Setback
 from dialpost.core.line.link import Traffic
-from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, waiting_in_all
 from dialpost.core.mail.queue.hope import Hope
 from dialpost.flow import maillog
 from dialpost.flow.line.call.mail_needs import Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
@@ -62,9 +62,10 @@ class MailPart:
         self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
         self._rules, self._paid_until_s = rules, paid_until_s
         self._say, self._moving = say, moving
-        self.habits = habits
+        self._learning = Learning(habits)
         self.answers: tuple[EtrnAnswer, ...] = ()
         self._latest: tuple[EtrnAnswer, ...] = ()
+        self._is_believed = True
         self._sent = self._refused = 0
         self._last_run: FlushedCounts | None = None
         self._notes: tuple[str, ...] = ()
@@ -82,9 +83,12 @@ class MailPart:
         self._bytes_before = inbound.bytes
         self._stale = inbound.connections
         self._moved_s = -MOVING_S
-        self._quiet_since_s: float | None = None
-        self._started = False
         self._counted: tuple[Traffic | None, int] = (meter.traffic(), inbound.bytes)
+
+    @property
+    def habits(self) -> ProviderHabits:
+        """What is known of the provider, this call included once it is over."""
+        return self._learning.habits
 
     @property
     def tally(self) -> Tally:
@@ -97,16 +101,23 @@ class MailPart:
             self._refused,
             self._inbound.bytes - self._bytes_before,
             self._notes,
-            self._setback.best,
+            Hope.SOON if self._is_unserved else self._setback.best,
             self._why_left(),
         )
 
     def _why_left(self) -> str:
         """Why something stayed behind, in one line; "" if nothing did."""
         last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
+        unreached += [one for one in self._latest if self._is_unserved and one.outcome is EtrnOutcome.AT_WORK]
         deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
         why = last.why_left if last is not None and last.why_left else unreached[0].text if unreached else ""
         return "; ".join(filter(None, (deferred, why)))
+
+    @property
+    def _is_unserved(self) -> bool:
+        """Whether the provider said that it was at work already, and nothing came."""
+        at_work = any(answer.outcome is EtrnOutcome.AT_WORK for answer in self._latest)
+        return at_work and self._inbound.messages == self._messages_before
 
     def stop(self, reason: HangUpReason) -> None:
         """End after the current message in each direction."""
@@ -133,6 +144,7 @@ class MailPart:
         try:
             return await self._until_end()
         finally:
+            self._learning.ended(asyncio.get_running_loop().time(), self._rules)
             await self._wrap_up()
 
     async def _until_end(self) -> HangUpReason:
@@ -188,6 +200,7 @@ class MailPart:
     async def _ask(self, etrn: Etrn, *, is_retry: bool = False) -> None:
         self._asked_s = asyncio.get_running_loop().time()
         self._asks += 1
+        named, came = waiting_in_all(self._latest), self._inbound.messages - self._messages_at_ask
         self._messages_at_ask = self._inbound.messages
         try:
             self._latest = await etrn.ask(is_retry=is_retry)
@@ -198,6 +211,11 @@ class MailPart:
             self._answered_s = asyncio.get_running_loop().time()
             self._changed.set()
         self.answers += self._latest
+        names = waiting_in_all(self._latest)
+        self._is_believed = named is None or names is None or names <= named - came
+        self._learning.asked(
+            self._asked_s, self._answered_s, self._latest, self._inbound.messages - self._messages_before
+        )
         self._note_setback(still_trying=self._sending)
         for answer in self._latest:
             self._say(f"ETRN {answer.name}: {answer.words()}")
@@ -239,16 +257,7 @@ class MailPart:
         """Learn the provider's habits from what changed, and whether mail moves."""
         if self._flush.sending:  # a retry that got as far as mail
             self._setback = replace(self._setback, retrying_until_s=inf)
-        last = self._inbound.last_activity_s
-        if last is not None and last >= self._began_s:
-            # A gap counts only once it has ended: the last one of a call has no end.
-            if self._quiet_since_s is not None and last > self._quiet_since_s:
-                self.habits = self.habits.with_gap(last - self._quiet_since_s)
-                self._quiet_since_s = None
-            elif self._quiet_since_s is None and self._first_sign(last):
-                self.habits = self.habits.with_start(max(0.0, last - self._answered_s))
-            if not self._live_connections():
-                self._quiet_since_s = last
+        self._learning.seen(self._last_in_s(), self._inbound.messages - self._messages_before)
         counted = (self._meter.traffic(), self._inbound.bytes)
         now_s = asyncio.get_running_loop().time()
         if counted != self._counted:
@@ -256,12 +265,10 @@ class MailPart:
         self._counted = counted
         self._moving(now_s - self._moved_s < MOVING_S)
 
-    def _first_sign(self, last_s: float) -> bool:
-        """Whether this is the provider's first activity in the call, seen for the first time."""
-        if self._started or not any(answer.promises_mail for answer in self._latest):
-            return False
-        self._started = last_s > self._asked_s
-        return self._started
+    def _last_in_s(self) -> float | None:
+        """When the provider last did anything in this call."""
+        last = self._inbound.last_activity_s
+        return last if last is not None and last >= self._began_s else None
 
     def _live_connections(self) -> int:
         """The provider's connections of this call. Those open at its start are dead ones of a call that was cut:
@@ -272,7 +279,7 @@ class MailPart:
         return self._inbound.connections - self._stale
 
     def _evidence(self) -> Evidence:
-        etrn_task, last = self._etrn_task, self._inbound.last_activity_s
+        etrn_task = self._etrn_task
         under_way = etrn_task is not None and not etrn_task.done()
         evidence = Evidence(
             now_s=asyncio.get_running_loop().time(),
@@ -283,7 +290,7 @@ class MailPart:
             answered_s=self._answered_s,
             answers=self._latest,
             inbound_connections=self._live_connections(),
-            inbound_last_s=last if last is not None and last >= self._began_s else None,
+            inbound_last_s=self._last_in_s(),
             inbound_messages=self.tally.received,
             messages_since_ask=self._inbound.messages - self._messages_at_ask,
             stop=self._stop,
@@ -292,6 +299,8 @@ class MailPart:
             setback=self._setback,
             paid_until_s=self._paid_until_s(),
             patience_ends_s=self._flush.patience_ends_s,
+            sent=self._sent,
+            is_believed=self._is_believed,
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must suffice
             return replace(evidence, progress_s=evidence.now_s)

@@ -16,7 +16,7 @@ from dialpost.core.control.serving import Emit, Served, serve, serve_events
 from dialpost.core.errors import ControlError, NotFoundError
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast, LineSpeed
-from dialpost.core.line.call.notes import in_vain, was_cut
+from dialpost.core.line.call.notes import etrn_faults, etrn_refused, in_vain, was_cut
 from dialpost.core.line.call.record import HANG_UP_WORDS, LEFT_BEHIND, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
@@ -220,9 +220,8 @@ def ended_words(record: CallRecord) -> str:
     words = words if record.deferred or record.hangup_reason in LEFT_BEHIND else f"Done: {words}"
     detail = f": {record.hangup_detail}" if record.hangup_reason in LEFT_BEHIND and record.hangup_detail else ""
     words += f" ({HANG_UP_WORDS[record.hangup_reason]}{detail})."
-    for answer in record.etrn:
-        if answer.is_fault:
-            words += f"\nETRN {answer.name}: {answer.words()}\n{answer.advice}"
+    for answer in etrn_faults(record):
+        words += f"\nETRN {answer.name}: {answer.words()}\n{answer.advice}"
     return words
 
 
@@ -230,4 +229,4 @@ def exit_status(record: CallRecord) -> int:
     """0 all went well, 1 the call failed, was cut or achieved nothing, 3 the provider refused ETRN."""
     if record.result is not DialResult.CONNECTED or was_cut(record) or in_vain(record):
         return 1
-    return 3 if any(answer.is_fault for answer in record.etrn) else 0
+    return 3 if etrn_refused(record) else 0

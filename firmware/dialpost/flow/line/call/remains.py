@@ -15,7 +15,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
-from dialpost.core.line.call.end import ProviderHabits
+from dialpost.core.line.call.habits import ProviderHabits
 from dialpost.core.line.call.notes import etrn_refused, failed, has_hope, in_vain, mail_stuck, reason_words, was_cut
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.link import DialResult

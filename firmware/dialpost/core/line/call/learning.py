@@ -1,0 +1,83 @@
+"""What one call teaches about its provider (`habits`), from what is seen of it while it lasts.
+
+Fed with every look at the line (`seen`), every answer to ETRN (`asked`) and the end. Not before the end does a wait
+count in which nothing came. Pure; times are monotonic seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+
+from dialpost.core.line.call.habits import LONG_LOOK, GraceRules, Promise, ProviderHabits
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+
+
+def promise_of(answers: Sequence[EtrnAnswer]) -> Promise | None:
+    """The strongest promise among the answers for several names; None where none was made."""
+    outcomes = {answer.outcome for answer in answers}
+    if outcomes & {EtrnOutcome.PENDING, EtrnOutcome.AT_WORK}:
+        return Promise.CERTAIN
+    return Promise.MAYBE if EtrnOutcome.STARTED in outcomes else None
+
+
+class Learning:
+    """The habits, as one call adds to them. `habits` is what is known at this moment."""
+
+    def __init__(self, habits: ProviderHabits) -> None:
+        self.habits = habits
+        self._promise: Promise | None = None
+        self._asked_s = self._answered_s = inf
+        self._awaits_start = self._asks_start = False
+        self._last_s: float | None = None
+        self._messages = 0
+        self._pause_s = 0.0
+
+    def asked(self, asked_s: float, answered_s: float, answers: Sequence[EtrnAnswer], messages: int) -> None:
+        """A dialogue is over; `messages` had come in this call by then."""
+        promise = promise_of(answers)
+        if self._awaits_start and self._promise is Promise.AGAIN:
+            self._in_vain(asked_s)
+        if promise is not None and messages:
+            promise = Promise.AGAIN
+        self._promise, self._awaits_start = promise, promise is not None
+        self._asks_start = self._asks_start or promise in {Promise.MAYBE, Promise.CERTAIN}
+        self._asked_s, self._answered_s = asked_s, answered_s
+
+    def seen(self, last_s: float | None, messages: int) -> None:
+        """A look at the line: when the provider last did anything in this call, and its messages so far."""
+        if last_s is None:
+            return
+        if self._last_s is not None:
+            self._pause_s = max(self._pause_s, last_s - self._last_s)
+        self._last_s = last_s
+        if self._awaits_start and self._promise is not None and last_s > self._asked_s:
+            self._awaits_start = False
+            self.habits = self.habits.began(self._promise, max(0.0, last_s - self._answered_s))
+        if messages == self._messages:
+            return
+        # Between two messages lies one quiet time; several that came together had none.
+        for number in range(self._messages, messages):
+            if number:
+                self.habits = self.habits.followed(self._pause_s)
+                self._pause_s = 0.0
+        self._messages, self._pause_s = messages, 0.0
+
+    def ended(self, now_s: float, rules: GraceRules) -> None:
+        """The call is over."""
+        long_s = LONG_LOOK * rules.max_s
+        start = gap = None
+        if self._asks_start:
+            is_first = self._promise is not Promise.AGAIN
+            start = self._awaits_start and is_first and now_s - self._answered_s >= long_s
+        if self._awaits_start:
+            self._in_vain(now_s)
+        if self._messages and self._last_s is not None:
+            gap = now_s - self._last_s >= long_s
+            self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, now_s - self._last_s))
+        self.habits = self.habits.with_looks(start=start, gap=gap)
+
+    def _in_vain(self, until_s: float) -> None:
+        if self._promise is not None:
+            self.habits = self.habits.waited_in_vain(self._promise, max(0.0, until_s - self._answered_s))
+        self._awaits_start = False

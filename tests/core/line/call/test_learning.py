@@ -1,0 +1,123 @@
+"""What one call teaches, from what is seen of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialpost.core.line.call.habits import GraceRules, Looks, Promise, ProviderHabits
+from dialpost.core.line.call.learning import Learning, promise_of
+from dialpost.core.mail.etrn import EtrnAnswer, classify
+from dialpost.core.mail.reply import Reply
+
+RULES = GraceRules(3.0, 60.0)
+NEW = ProviderHabits()
+
+
+def said(code: int, text: str = "ok") -> EtrnAnswer:
+    return classify("clinic.example", Reply(code, (text,)))
+
+
+def asked(code: int = 250) -> Learning:
+    """A call whose ETRN was answered at 101."""
+    learning = Learning(NEW)
+    learning.asked(100.0, 101.0, (said(code),), 0)
+    return learning
+
+
+@pytest.mark.parametrize(
+    ("answers", "promise"),
+    [
+        ((), None),
+        ((said(251), said(502)), None),
+        ((said(251), said(250)), Promise.MAYBE),
+        ((said(250), said(252)), Promise.CERTAIN),
+        ((said(458, "Already processing"),), Promise.CERTAIN),
+        ((said(458, "Unable to queue"),), None),
+    ],
+)
+def test_the_strongest_promise_counts(answers: tuple[EtrnAnswer, ...], promise: Promise | None) -> None:
+    assert promise_of(answers) is promise
+
+
+def test_a_start_is_counted_from_the_answer_to_the_first_activity() -> None:
+    learning = asked()
+    learning.seen(None, 0)
+    learning.seen(99.0, 0)
+    assert learning.habits.starts.weight == 0, "that was before it was asked"
+    learning.seen(126.0, 0)
+    learning.seen(127.0, 1)
+    assert learning.habits.starts.usual_s == pytest.approx(25.0, rel=0.1)
+    assert learning.habits.starts.weight == 1
+    assert learning.habits.chance(Promise.MAYBE) > NEW.chance(Promise.MAYBE)
+
+
+def test_what_crossed_the_answer_began_at_once() -> None:
+    learning = asked()
+    learning.seen(100.5, 0)
+    assert learning.habits.starts.usual_s == 0.5
+
+
+def test_between_two_messages_lies_one_quiet_time_the_longest() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    learning.seen(103.2, 1)  # its last reply
+    learning.seen(123.2, 1)  # the next connection
+    learning.seen(124.0, 2)
+    assert learning.habits.gaps.weight == 1
+    assert learning.habits.gaps.usual_s == pytest.approx(20.0, rel=0.1)
+
+
+def test_messages_that_come_together_have_no_quiet_time_between_them() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    learning.seen(113.0, 3)
+    assert learning.habits.gaps.weight == pytest.approx(2.0, abs=0.05)
+    assert learning.habits.gaps.longest_s == pytest.approx(10.0, rel=0.1)
+    assert learning.habits.gaps.usual_s == 0.5
+
+
+def test_an_empty_call_lowers_the_chance_by_what_it_could_see() -> None:
+    short, long = asked(), asked()
+    short.ended(101.2, RULES)
+    long.ended(161.0, RULES)
+    before = NEW.chance(Promise.MAYBE)
+    assert long.habits.chance(Promise.MAYBE) < short.habits.chance(Promise.MAYBE) < before
+    assert long.habits.start_looks == Looks(1, 0)
+    assert short.habits.start_looks == Looks(0, 1)
+    assert long.habits.gap_looks == Looks(), "no message came, so the question did not arise"
+
+
+def test_a_call_with_mail_ends_with_a_wait_in_vain_for_more() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    before = learning.habits.chance(Promise.MORE)
+    learning.ended(163.0, RULES)
+    assert learning.habits.chance(Promise.MORE) < before
+    assert (learning.habits.start_looks, learning.habits.gap_looks) == (Looks(0, 1), Looks(1, 0))
+
+
+def test_asked_again_after_mail_it_has_a_chance_of_its_own() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    learning.asked(104.0, 105.0, (said(250),), 1)
+    learning.asked(110.0, 111.0, (said(250),), 1)
+    again = learning.habits.chance(Promise.AGAIN)
+    assert again < NEW.chance(Promise.AGAIN), "the first time was in vain"
+    learning.seen(112.0, 2)
+    assert learning.habits.chance(Promise.AGAIN) > again
+    assert learning.habits.starts.weight == 1
+    learning.ended(120.0, RULES)
+    assert learning.habits.start_looks == Looks(0, 1)
+
+
+def test_asked_again_because_nothing_came_it_begins_from_there() -> None:
+    learning = asked(458)
+    learning.asked(121.0, 122.0, (said(250),), 0)
+    learning.seen(124.0, 1)
+    assert learning.habits.starts.usual_s == pytest.approx(2.0, rel=0.1)
+
+
+def test_where_nothing_was_promised_nothing_is_learnt_of_starts() -> None:
+    learning = asked(251)
+    learning.ended(101.0, RULES)
+    assert learning.habits == NEW
