@@ -9,8 +9,8 @@ enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
   is worth its cost, given what earlier calls taught (`habits`), up to `grace_max_s`. A provider that was at work is
   asked once more;
 - something came: as long as the wait for more is worth its cost, given this provider's own gaps. If its answers
-  distinguish a full queue from an empty one (251, 252, 253), it is asked once more, and a 251 ends the call. A number
-  that has not dropped by what came is not believed;
+  distinguish a full queue from an empty one (251, 252, 253), it is asked once more, and a 251 ends the call. A
+  number that has not dropped by what came is not believed;
 - something came after a 250, and now it is quiet: it is asked again at once, while that time runs (and while our
   own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
   came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself.

@@ -153,14 +153,14 @@ class ProviderHabits:
     # -- learning -------------------------------------------------------------------------------------
 
     def began(self, promise: Promise, seconds: float) -> ProviderHabits:
-        """It began so long after its answer."""
+        """It began this long after its answer."""
         counted = self._with(promise, 1.0, 0.0)
         if promise is Promise.AGAIN:  # it may only have paused
             return counted
         return replace(counted, starts=self.starts.with_one(seconds))
 
     def followed(self, seconds: float) -> ProviderHabits:
-        """Another message followed, after so long a quiet time."""
+        """Another message followed, after a quiet time of this length."""
         return replace(self._with(Promise.MORE, 1.0, 0.0), gaps=self.gaps.with_one(seconds))
 
     def waited_in_vain(self, promise: Promise, seconds: float) -> ProviderHabits:

@@ -40,7 +40,7 @@ class Price:
     unit_s: float = 1.0
 
     def until(self, seconds: float) -> float:
-        """What waiting so long costs, in seconds of line."""
+        """The cost of waiting this long, in seconds of line."""
         beyond_s = max(seconds - self.paid_s, 0.0)
         units_s = ceil(beyond_s / self.unit_s) * self.unit_s
         return PAID_SHARE * (seconds - beyond_s) + (1 - PAID_SHARE) * units_s + PAID_SHARE * beyond_s
