@@ -233,7 +233,8 @@ class Station:
 
     def _make_calls(self) -> CallManager | DedicatedLine:
         config = self.config
-        etrn = EtrnAsk(config, self.client, self.resolver, self.host_troubles) if config.etrn_wanted else None
+        asking = EtrnAsk(config, self.client, self.resolver, self.host_troubles, self.store)
+        etrn = asking if config.etrn_wanted else None
         if config.link.kind is LinkKind.GATEWAY:
             return DedicatedLine(
                 etrn=etrn,

@@ -41,7 +41,7 @@ def server(request: pytest.FixtureRequest, work: Path) -> Iterator[Postfix | Exi
     """Each takes mail for world.example and refuses any other at RCPT."""
     made: Postfix | Exim
     if request.param == "postfix":
-        limits = {"smtpd_recipient_limit": "5", "mynetworks": "192.0.2.0/24"}
+        limits = {"smtpd_recipient_limit": "5", "mynetworks": "192.0.2.0/24", "fast_flush_domains": "world.example"}
         made = Postfix(work / "server", mailbox_domains=("world.example",), main=limits)
     else:
         made = Exim(work / "server", mailbox_domains=("world.example",))
@@ -103,3 +103,23 @@ def content_of(path: Path) -> bytes:
     """Without what the server put in front."""
     content = path.read_bytes()
     return content[content.index(b"Subject: message") :]
+
+
+async def test_etrn_before_ehlo_is_done_by_real_servers(server: Postfix | Exim, work: Path) -> None:
+    """Both offer it plainly; a second call needs a round trip and an EHLO less."""
+    if isinstance(server, Exim):
+        (work / "server" / "etrn-names").write_text("world.example: world.example\n")
+    target = HostTarget("127.0.0.1", ("127.0.0.1",), server.port)
+    usual = await SmtpClient().etrn(target, SETTINGS, ["world.example"])
+    early = await SmtpClient().etrn(target, dataclasses.replace(SETTINGS, early_etrn=True), ["world.example"])
+    assert (usual.fate, usual.offered) == (early.fate, usual.may_be_early) == (SessionFate.DONE, True)
+    assert early.answers == usual.answers and early.answers[0][1].code == 250
+    assert not early.early_failed and early.bytes_down < usual.bytes_down - 100
+
+
+async def test_a_postfix_that_wants_ehlo_first_is_asked_again_after_it(work: Path) -> None:
+    wants_ehlo = {"smtpd_helo_required": "yes", "fast_flush_domains": "world.example"}
+    with Postfix(work / "server", mailbox_domains=("world.example",), main=wants_ehlo) as made:
+        target = HostTarget("127.0.0.1", ("127.0.0.1",), made.port)
+        early = await SmtpClient().etrn(target, dataclasses.replace(SETTINGS, early_etrn=True), ["world.example"])
+    assert (early.fate, early.early_failed, early.answers[0][1].code) == (SessionFate.DONE, True, 250)

@@ -43,6 +43,8 @@ class ConnectSettings:
     `tls_fingerprint` is the SHA-256 of the certificate (DER) in hex, with or without colons. `clear_password`: name
     and password may be sent without TLS. `timeout_scale` multiplies every time-out of RFC 5321 §4.5.3.2. `without`:
     what the host offers but turned out not to support.
+    `early_etrn`: send ETRN right after the greeting, and EHLO only if that fails; ignored with a login, or where
+    TLS is required.
     """
 
     helo: str
@@ -58,6 +60,7 @@ class ConnectSettings:
     timeout_scale: float = 1.0
     without: frozenset[Lesson] = frozenset()
     trust: Trust = Trust.NONE
+    early_etrn: bool = False
 
     def __repr__(self) -> str:
         """Without the password, because this may end up in a log or a traceback."""
@@ -139,7 +142,9 @@ class EtrnDialogue:
     """The provider's answers to ETRN (RFC 1985), in the order asked.
 
     After a 5yz no further name is asked for. `error` says in plain words why not every name was answered, or is
-    None. `offered`: the server lists ETRN in its answer to EHLO (some support it without listing it).
+    None. `offered`: the server lists ETRN in its answer to EHLO (some support it without listing it). `address` is
+    the one used. `may_be_early`: neither TLS nor a login came between EHLO and ETRN, and ETRN was offered, so the
+    next dialogue may begin with it. `early_failed`: this one began with ETRN, and that failed.
     """
 
     answers: tuple[tuple[str, Reply], ...]
@@ -148,3 +153,6 @@ class EtrnDialogue:
     fate: SessionFate = SessionFate.DONE
     bytes_up: int = 0
     bytes_down: int = 0
+    address: str = ""
+    may_be_early: bool = False
+    early_failed: bool = False

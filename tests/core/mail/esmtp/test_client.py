@@ -863,6 +863,65 @@ def test_etrn_answers_one_by_one() -> None:
     assert one.groups[1:] == [b"ETRN a.example\r\n", b"ETRN @b.example\r\n", b"ETRN #c\r\n", b"QUIT\r\n"]
 
 
+EARLY = dataclasses.replace(SETTINGS, early_etrn=True)
+
+
+def test_etrn_before_ehlo_is_the_first_thing_behind_the_greeting() -> None:
+    answers = {"a.example": "253 5 pending", "#c": "250 2.0.0 started"}
+    one = CoreTalk(ModelServer(("ETRN",), lambda verb, argument, _: answers.get(argument)), EARLY)
+    one.run([], etrn=list(answers))
+    assert one.etrn_answers == list(answers.items())
+    assert one.groups == [b"ETRN a.example\r\n", b"ETRN #c\r\n", b"QUIT\r\n"]
+    assert (one.core.early_refused, one.ended.fate) == ("", SessionFate.DONE)
+
+
+@pytest.mark.parametrize("said", ["503 5.5.1 send HELO/EHLO first", "458 4.3.0 not now", "354 go"])
+def test_etrn_that_is_not_done_before_ehlo_is_asked_again_after_it(said: str) -> None:
+    names = ["a.example", "b.example"]
+    one = CoreTalk(ModelServer(("ETRN",), lambda verb, _, n: said if (verb, n) == ("ETRN", 1) else None), EARLY)
+    one.run([], etrn=names)
+    assert [name for name, _ in one.etrn_answers] == names
+    assert one.groups == [
+        b"ETRN a.example\r\n",
+        b"ETRN b.example\r\n",
+        b"EHLO station.example\r\n",
+        b"ETRN b.example\r\n",
+        b"QUIT\r\n",
+    ]
+    assert (one.core.early_refused, one.ended.fate) == ("b.example", SessionFate.DONE)
+
+
+@pytest.mark.parametrize(
+    "more", [{"user": "anna", "password": "x"}, {"tls": TlsMode.STARTTLS}, {"tls": TlsMode.IMPLICIT}]
+)
+def test_nothing_comes_before_a_login_or_tls_that_is_required(more: dict[str, Any]) -> None:
+    core = EsmtpClient(dataclasses.replace(EARLY, **more), "mail.example")
+    core.receive(b"220 x\r\n")
+    assert core.data_to_send() == b"EHLO station.example\r\n" and not core.is_early and not core.is_idle
+
+
+def test_a_session_that_begins_with_etrn_ends_like_any_other() -> None:
+    core = EsmtpClient(EARLY, "mail.example")
+    assert core.receive(b"220 x\r\n") == [] and core.is_idle and core.waiting_for is None
+    assert core.data_to_send() == b""
+    core.etrn("a.example")
+    core.data_to_send()
+    assert not core.is_idle and known(core.waiting_for).what == "ETRN"
+    [ended] = core.receive(b"421 4.3.2 closing\r\n")
+    assert isinstance(ended, Ended) and ended.fate is SessionFate.NOT_SERVED and not core.early_refused
+    core = EsmtpClient(EARLY, "mail.example")
+    hear(core, b"220 x\r\n")
+    [ended] = core.receive(b"250 unasked\r\n")
+    assert isinstance(ended, Ended) and ended.fate is SessionFate.LOST and "out of turn" in ended.reason
+    core = EsmtpClient(EARLY, "mail.example")
+    hear(core, b"220 x\r\n")
+    core.etrn("a.example")
+    core.data_to_send()
+    hear(core, b"554 5.5.0 no\r\n")
+    [ended] = core.eof()
+    assert isinstance(ended, Ended) and ended.fate is SessionFate.LOST and core.early_refused == "a.example"
+
+
 def test_a_name_etrn_cannot_ask_for_does_not_reach_the_wire() -> None:
     core = EsmtpClient(CLEAR, "mail.example")
     core.receive(b"220 x\r\n")

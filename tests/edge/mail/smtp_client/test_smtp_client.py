@@ -476,6 +476,38 @@ async def test_etrn_not_supported_is_asked_once_though_not_offered() -> None:
     assert (dialogue.error, dialogue.offered) == (None, False)
 
 
+EARLY = dataclasses.replace(SETTINGS, early_etrn=True)
+
+
+async def test_etrn_may_come_before_ehlo_where_neither_tls_nor_a_login_is_needed() -> None:
+    peer = Peer(ModelServer(("PIPELINING", "ETRN")))
+    async with peer.serving() as target:
+        usual = await SmtpClient().etrn(target, SETTINGS, ["a.example"])
+        early = await SmtpClient().etrn(target, EARLY, ["a.example"])
+    assert usual.may_be_early and not usual.early_failed and usual.address == "127.0.0.1"
+    assert (early.error, early.early_failed, early.may_be_early) == (None, False, False)
+    assert [str(reply) for _, reply in early.answers] == ["250 2.0.0 Queuing started"]
+    assert peer.model.commands == ["EHLO station.example", "ETRN a.example", "QUIT", "ETRN a.example", "QUIT"]
+    async with Peer(ModelServer(())).serving() as target:
+        assert not (await SmtpClient().etrn(target, SETTINGS, ["a.example"])).may_be_early
+
+
+async def test_etrn_before_ehlo_that_fails_is_reported_as_such() -> None:
+    asked_for = Peer(
+        ModelServer(("ETRN",), lambda verb, _, n: "503 EHLO first" if (verb, n) == ("ETRN", 0) else None)
+    )
+    async with asked_for.serving() as target:
+        dialogue = await SmtpClient().etrn(target, EARLY, ["a.example"])
+    assert (dialogue.fate, dialogue.early_failed) == (SessionFate.DONE, True)
+    assert [reply.code for _, reply in dialogue.answers] == [250]
+    dropped = Peer(ModelServer(("ETRN",)))
+    dropped.drop_at = b"ETRN"
+    async with dropped.serving() as target:
+        dialogue = await SmtpClient().etrn(target, EARLY, ["a.example"])
+    assert (dialogue.fate, dialogue.early_failed) == (SessionFate.LOST, True)
+    assert not (await SmtpClient().etrn(target, EARLY, ["a.example"])).early_failed  # nobody is there
+
+
 async def test_etrn_cut_off_says_what_was_answered_and_why_no_more() -> None:
     peer = Peer(ModelServer(("ETRN",), lambda verb, _, n: "421 4.3.2 bye" if (verb, n) == ("ETRN", 1) else None))
     async with peer.serving() as target:

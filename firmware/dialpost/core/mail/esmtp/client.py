@@ -76,6 +76,8 @@ class EsmtpClient:
         self._opening = Opening(settings, self._wire, tls=tls, verified=verified)
         self._mailing: Mailing | None = None
         self._etrn_name: str | None = None
+        self.early_refused = ""
+        """The name for which the server did not do ETRN before EHLO; it is asked again after EHLO."""
         self.answers = 0  # replies so far: the driver's clock for the next one starts from here
 
     # What the driver asks
@@ -96,6 +98,11 @@ class EsmtpClient:
         return without(self._opening.extensions, self._settings.without)
 
     @property
+    def is_early(self) -> bool:
+        """Whether this session began with ETRN, before EHLO (`ConnectSettings.early_etrn`)."""
+        return self._opening.is_early
+
+    @property
     def can_submit(self) -> bool:
         """Whether one more message can be used now."""
         return self.phase is Phase.OPEN and self._mailing is not None and self._mailing.can_submit
@@ -103,12 +110,10 @@ class EsmtpClient:
     @property
     def is_idle(self) -> bool:
         """Whether the session is open and nothing is under way: time for `submit`, `etrn` or `quit`."""
-        return (
-            self.phase is Phase.OPEN
-            and self._mailing is not None
-            and self._mailing.is_idle
-            and self._etrn_name is None
-        )
+        if self._etrn_name is not None:
+            return False
+        is_open = self.phase is Phase.OPEN and self._mailing is not None and self._mailing.is_idle
+        return is_open or self.phase is Phase.EARLY
 
     @property
     def content_wanted(self) -> ContentRequest | None:
@@ -122,10 +127,10 @@ class EsmtpClient:
         """The reply that is due, if one is."""
         if self.phase in _PHASE_WAIT_S:
             return Waiting(self.phase.value, _PHASE_WAIT_S[self.phase])
+        if self.phase is not Phase.OVER and self._etrn_name is not None:
+            return Waiting("ETRN", _ETRN_WAIT_S)
         if self.phase is Phase.OVER or self._mailing is None:
             return None
-        if self._etrn_name is not None:
-            return Waiting("ETRN", _ETRN_WAIT_S)
         limit_s = self._mailing.wait_s
         if limit_s is None:
             return None
@@ -273,6 +278,8 @@ class EsmtpClient:
     def _take(self, reply: Reply) -> None:
         if self.phase is Phase.QUIT:
             self._end(SessionFate.DONE, "nothing more to send", None)
+        elif self.phase is Phase.EARLY and reply.code != 421:
+            self._take_early(reply)
         elif self._mailing is None:
             self._take_opening(reply)
         elif self._etrn_name is not None and reply.code != 421:
@@ -296,6 +303,19 @@ class EsmtpClient:
                 chunking=self.extensions.chunking and self._settings.chunking,
             )
             self._mailing = Mailing(self._wire, offered, host=self._host, station=self._settings.helo)
+            if self.early_refused:
+                self.etrn(self.early_refused)
+
+    def _take_early(self, reply: Reply) -> None:
+        """The answer to an ETRN before EHLO (RFC 5321 §4.1.4: a server should accept such commands then)."""
+        name, self._etrn_name = self._etrn_name, None
+        if name is None:
+            raise self._out_of_turn(reply)
+        if reply.is_completion:
+            self._wire.tell(EtrnAnswered(name, reply))
+        else:  # whatever the reason: it may be that EHLO is missing
+            self.early_refused = name
+            self._opening.early_refused()
 
     def _take_unasked(self, mailing: Mailing, reply: Reply) -> None:
         if reply.is_positive:

@@ -17,6 +17,7 @@ from dialpost.core.mail.esmtp.wire import Ready, StartTls, Wire
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, SessionFate, Trust
 
+_TLS_CAN_WAIT = frozenset({TlsMode.NONE, TlsMode.OPPORTUNISTIC})
 _MECHANISM_REFUSED = frozenset({504, 534})  # RFC 4954 §6: not known, or too weak for this user
 
 
@@ -35,6 +36,7 @@ class Opening:
     def __init__(self, settings: ConnectSettings, wire: Wire, *, tls: bool, verified: bool) -> None:
         self.phase = Phase.GREETING
         self.extensions = Extensions()
+        self.is_early = False  # ETRN came before EHLO
         self.refused: SessionRefused | None = None  # the refusal after which another mechanism is being tried
         self._settings = settings
         self._wire = wire
@@ -72,9 +74,21 @@ class Opening:
     def _greeting(self, reply: Reply) -> SessionRefused | None:
         if not reply.is_completion:
             return SessionRefused(SessionFate.NOT_SERVED, "the server is not accepting mail from us now", reply)
-        self.step(Step.GREETED)
-        self._wire.send_line(f"EHLO {self._settings.helo}".encode())
+        settings = self._settings
+        if settings.early_etrn and settings.tls in _TLS_CAN_WAIT and not settings.user:
+            self.is_early = True
+            self.step(Step.GREETED_EARLY)
+        else:
+            self._say_hello(Step.GREETED)
         return None
+
+    def early_refused(self) -> None:
+        """The server did not do ETRN before EHLO: begin as usual."""
+        self._say_hello(Step.HELLO_WANTED)
+
+    def _say_hello(self, step: Step) -> None:
+        self.step(step)
+        self._wire.send_line(f"EHLO {self._settings.helo}".encode())
 
     def _hello(self, reply: Reply) -> SessionRefused | None:
         if self.phase is Phase.EHLO and reply.is_permanent:

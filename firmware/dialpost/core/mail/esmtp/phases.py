@@ -12,6 +12,7 @@ class Phase(Enum):
     """The state of a session."""
 
     GREETING = "waiting for the greeting"
+    EARLY = "open for ETRN before EHLO"
     EHLO = "EHLO sent"
     HELO = "HELO sent"
     STARTTLS = "STARTTLS sent"
@@ -26,6 +27,8 @@ class Step(Enum):
     """What was decided from a reply, or what happened to the connection."""
 
     GREETED = "greeted with 220"
+    GREETED_EARLY = "greeted with 220, and known to take ETRN before EHLO"
+    HELLO_WANTED = "ETRN before EHLO not done"
     EHLO_UNKNOWN = "EHLO not known"
     TLS_WANTED = "STARTTLS offered and wanted"
     TLS_AGREED = "220 to STARTTLS"
@@ -38,7 +41,8 @@ class Step(Enum):
 
 
 _ROWS: dict[Phase, dict[Step, Phase]] = {
-    Phase.GREETING: {Step.GREETED: Phase.EHLO, Step.ENDED: Phase.OVER},
+    Phase.GREETING: {Step.GREETED: Phase.EHLO, Step.GREETED_EARLY: Phase.EARLY, Step.ENDED: Phase.OVER},
+    Phase.EARLY: {Step.HELLO_WANTED: Phase.EHLO, Step.QUITTING: Phase.QUIT, Step.ENDED: Phase.OVER},
     Phase.EHLO: {
         Step.EHLO_UNKNOWN: Phase.HELO,
         Step.TLS_WANTED: Phase.STARTTLS,

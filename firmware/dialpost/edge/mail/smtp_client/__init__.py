@@ -121,18 +121,29 @@ class SmtpClient:
 
     async def etrn(self, target: HostTarget, settings: ConnectSettings, names: Sequence[str]) -> EtrnDialogue:
         """Ask for the mail waiting for each name (RFC 1985), even if EHLO does not list ETRN."""
-        offered = False
+        offered = early_failed = False
         answers: list[tuple[str, Reply]] = []
 
         async def work(talk: SessionDriver) -> int:
-            nonlocal offered
+            nonlocal offered, early_failed
             await _ask_each(talk, names, answers)
             offered = talk.core.extensions.etrn
+            early_failed = talk.core.is_early and (bool(talk.core.early_refused) or not answers)
             return 0
 
         end = await self._converse(target, settings, work)
         error = None if end.fate is SessionFate.DONE else end.reason
-        return EtrnDialogue(tuple(answers), error, offered, end.fate, end.bytes_up, end.bytes_down)
+        return EtrnDialogue(
+            tuple(answers),
+            error,
+            offered,
+            end.fate,
+            end.bytes_up,
+            end.bytes_down,
+            end.address,
+            may_be_early=offered and not end.tls and not settings.user,
+            early_failed=early_failed,
+        )
 
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
         """Do the work over the first address, and in the first way, that allows it."""

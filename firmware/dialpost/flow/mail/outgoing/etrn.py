@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
-from dialpost.core.mail.mx import no_addresses
+from dialpost.core.mail.mx import AddressAnswer, no_addresses
 from dialpost.core.mail.routing import without_auto
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+from dialpost.flow.mail.outgoing.known_host import Early, KnownHost, KnownHosts
+from dialpost.flow.memory import Memory
 
 TRIES = 2
 PAUSE_S = 3.0
@@ -38,10 +41,17 @@ class EtrnAsk:
     """Asks for the configured names. `last_answers` holds the answers of the last time."""
 
     def __init__(
-        self, config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles | None = None
+        self,
+        config: Config,
+        speaker: EtrnSpeaker,
+        addresses: HostAddresses,
+        troubles: HostTroubles | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self._config, self._speaker, self._addresses = config, speaker, addresses
         self._troubles = troubles or HostTroubles()
+        self._known = KnownHosts(memory)
+        self._looking: asyncio.Task[AddressAnswer] | None = None
         self.last_answers: tuple[EtrnAnswer, ...] = ()
 
     async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
@@ -86,16 +96,66 @@ class EtrnAsk:
                 if now_s() - began_s > QUICK_S:
                     break
                 await asyncio.sleep(PAUSE_S)
-            addresses = await self._addresses.addresses(host)
-            if not isinstance(addresses, tuple):
-                error = no_addresses(host, [addresses]).reply.text
-                dialogue = EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
-                continue
-            target = HostTarget(host, addresses, self._config.etrn.port)
-            dialogue = await self._speaker.etrn(target, etrn_settings(self._config), names)
+            dialogue = await self._once(host, names)
             if dialogue.fate is not SessionFate.UNREACHABLE:
                 break
         return dialogue
+
+    async def _once(self, host: str, names: Sequence[str]) -> EtrnDialogue:
+        """One attempt: at once at the last address, while the name service is asked, else at what it says.
+
+        An answer from the last address counts. Whatever the name service says later corrects what is known.
+        """
+        known = await self._known.of(host, self._config.etrn.port)
+        if self._looking is not None:
+            self._looking.cancel()
+        looking = self._looking = asyncio.create_task(self._look_up(known))
+        dialogue: EtrnDialogue | None = None
+        if known.address:
+            asking = asyncio.create_task(self._speak(known, (known.address,), names))
+            try:
+                await asyncio.wait({asking, looking}, return_when=asyncio.FIRST_COMPLETED)
+                if asking.done() or _has(looking.result(), known.address):
+                    dialogue = await asking
+                    if dialogue.fate is not SessionFate.UNREACHABLE:
+                        return dialogue
+            finally:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
+        addresses = await looking
+        if dialogue is not None and isinstance(addresses, tuple):
+            addresses = tuple(address for address in addresses if address != known.address)
+            if not addresses:
+                return dialogue
+        if not isinstance(addresses, tuple):
+            error = no_addresses(host, [addresses]).reply.text
+            return EtrnDialogue((), error, offered=False, fate=SessionFate.UNREACHABLE)
+        return await self._speak(known, addresses, names)
+
+    async def _look_up(self, known: KnownHost) -> AddressAnswer:
+        addresses = await self._addresses.addresses(known.host)
+        if known.address and isinstance(addresses, tuple) and known.address not in addresses:
+            await self._known.learn(replace(known, address=""))
+        return addresses
+
+    async def _speak(self, known: KnownHost, addresses: tuple[str, ...], names: Sequence[str]) -> EtrnDialogue:
+        """One dialogue, and what it teaches. Where beginning with ETRN failed, a usual one follows at once."""
+        target = HostTarget(known.host, addresses, known.port)
+        settings = etrn_settings(self._config)
+        early_settings = replace(settings, early_etrn=known.early is Early.MAY_TRY)
+        dialogue = await self._speaker.etrn(target, early_settings, names)
+        has_failed = dialogue.early_failed
+        if has_failed and dialogue.fate is not SessionFate.DONE:
+            dialogue = await self._speaker.etrn(target, settings, names)
+        if dialogue.answers and all(reply.is_completion for _, reply in dialogue.answers):
+            early = Early.REFUSED if has_failed else Early.MAY_TRY if dialogue.may_be_early else known.early
+            await self._known.learn(replace(known, address=dialogue.address, early=early))
+        return dialogue
+
+
+def _has(answer: AddressAnswer, address: str) -> bool:
+    """Whether the name service does not contradict this address; trouble with it contradicts nothing."""
+    return not isinstance(answer, tuple) or address in answer
 
 
 def etrn_settings(config: Config) -> ConnectSettings:
