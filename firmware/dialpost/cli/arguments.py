@@ -1,4 +1,4 @@
-"""Types of arguments that several commands take: each refuses what it is not in one sentence."""
+"""Types of arguments shared by several commands: each refuses a wrong value with one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from dialpost.core.amounts import whole_number
 
 MOST = 1_000_000_000
-"""Of anything that is counted here: calls, configurations, messages."""
+"""The highest number of anything counted here: calls, configurations, messages."""
 
 
 def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
@@ -25,12 +25,12 @@ def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:
-    """What `--json` prints of each command is in docs/control-api.md."""
+    """docs/control-api.md describes what `--json` prints for each command."""
     parser.add_argument("--json", action="store_true", help="print JSON, for scripts")
 
 
 def file_path(text: str) -> Path:
-    """A path whose last part can be a file's name: not "/", "." or nothing at all."""
+    """A path whose last part can be a file name: not "/", "." or empty."""
     path = Path(text)
     if path.name in {"", ".."}:
         raise argparse.ArgumentTypeError(f"{text!r} is not a file name")

@@ -1,7 +1,7 @@
-"""The commands of `dialpost`: each one's line of help and the module that declares the rest of it.
+"""The commands of `dialpost`: for each, its line of help and the module that declares the rest.
 
-Read before anything else is, so this imports nothing: a command's module is imported when the command is chosen, or
-when all of them are wanted (man pages, completion). A module of several commands adds them all at once.
+Loaded before anything else, so this imports nothing: a command's module is imported when the command is chosen, or
+when all of them are needed (man pages, completion). A module with several commands adds all of them at once.
 """
 
 from __future__ import annotations

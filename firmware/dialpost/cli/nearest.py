@@ -1,4 +1,4 @@
-"""What is said of a command or an option that there is none of: the nearest there is. Imported only then."""
+"""What to say about an unknown command or option: the nearest one. Imported only then."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from dialpost.core.printable import one_line
 
 _MOST = 3
-"""Of commands that are proposed."""
+"""The most commands that are suggested."""
 _LONGEST = 40
-"""Characters of a typed word that are repeated."""
+"""The most characters of a typed word that are quoted."""
 
 
 class Parser(Protocol):
-    """What is asked of `cli/parser.Parser`."""
+    """The subset of `cli/parser.Parser` needed here."""
 
     prog: str
     commands: Any
@@ -24,7 +24,7 @@ class Parser(Protocol):
 
 
 def no_such_command(parser: Parser, word: str) -> str:
-    """The sentence about `word`, which stands where a command of `parser` should. At the top all commands count:
+    """The sentence about `word`, found where a command of `parser` should be. At the top level all commands count:
     a verb may have been typed without its command.
     """
     lines = {line.removeprefix(f"{parser.prog} "): line for line in _lines(parser)}
@@ -38,7 +38,7 @@ def no_such_command(parser: Parser, word: str) -> str:
 
 
 def no_verb(parser: Parser, words: Sequence[str]) -> str:
-    """The sentence about a line that ends, or goes on with an option, where a command of `parser` is needed."""
+    """The sentence about a line that ends, or continues with an option, where a command of `parser` is needed."""
     options = [word for word in words if word.startswith("--") and not word.startswith("--config")]
     if options:
         return not_understood(parser, options)
@@ -46,7 +46,7 @@ def no_verb(parser: Parser, words: Sequence[str]) -> str:
 
 
 def not_understood(parser: Parser, words: Sequence[str]) -> str:
-    """The sentence about arguments that the command of `parser` does not take."""
+    """The sentence about arguments that the command of `parser` does not accept."""
     word = words[0]
     shown = one_line(word, _LONGEST)
     if not word.startswith("-"):
@@ -57,7 +57,7 @@ def not_understood(parser: Parser, words: Sequence[str]) -> str:
 
 
 def _lines(parser: Parser) -> Iterator[str]:
-    """Every command within, as it is typed."""
+    """Every command within it, as it is typed."""
     for inner in parser.commands.choices.values() if parser.commands else ():
         yield inner.prog
         yield from _lines(inner)

@@ -16,14 +16,14 @@ from dialpost.core.printable import for_json, one_line
 _NARROWEST = 8
 """No column of a table gets narrower than that."""
 _LAST_COLUMN = 20
-"""So much room is made for the last one, if it needs it."""
+"""The width reserved for the last column, if it needs it."""
 _LONGEST_INPUT = 65_536
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: int = 44) -> str:
-    """Columns padded to their widest cell; one over `widest` ends in "…" (the last may be wider).
+    """Columns padded to their widest cell; a cell over `widest` ends in "…" (the last column may be wider).
 
-    On a terminal the widest columns give way until the table fits; the last is broken between its words.
+    On a terminal the widest columns are narrowed until the table fits; the last is wrapped between words.
     """
     cells = [[one_line(cell) for cell in row] for row in [headers, *rows]]
     last = len(headers) - 1
@@ -42,13 +42,13 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: i
 
 
 def fitted(text: str, indent: int = 0) -> str:
-    """A line as it fits the terminal, broken between words; whole where there is none."""
+    """A line wrapped between words to fit the terminal; unwrapped if there is none."""
     words = text.lstrip(" ")
     return "\n".join(_broken(text[: len(text) - len(words)], words, terminal_columns(), indent))
 
 
 def terminal_columns() -> int:
-    """How wide the terminal is; 0 if the output goes elsewhere: a file or a pipe is not broken into rows."""
+    """How wide the terminal is; 0 if the output goes elsewhere: output to a file or a pipe is not wrapped."""
     if not sys.stdout.isatty():
         return 0
     import shutil  # with its compressors, which most commands never need
@@ -57,7 +57,7 @@ def terminal_columns() -> int:
 
 
 def _broken(lead: str, text: str, columns: int, indent: int) -> list[str]:
-    """The rows of a line: `lead` stands in the first, `indent` spaces in the later ones."""
+    """The rows of a line: the first begins with `lead`, the others with `indent` spaces."""
     if not columns or width(lead + text) <= columns or indent > columns - _NARROWEST:
         return [(lead + text).rstrip()]
     first, *rest = wrap(text, columns - max(width(lead), indent))
@@ -89,14 +89,14 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def etrn_lines(answer: Etrn) -> list[str]:
-    """What the provider answered for one name, in its own words, and what to do about it."""
+    """The provider's answer for one name, in its own words, and what to do about it."""
     said = one_line(" ".join(str(part) for part in (answer.code, answer.text) if part))
     lines = [f"ETRN      {answer.domain}: {said}"]
     return [*lines, f"          {answer.advice}"] if answer.advice else lines
 
 
 def ask_secret(prompt: str) -> str:
-    """A line typed without echo: at the terminal, or at the console this command runs in."""
+    """A line typed without echo: at the terminal, or at the console in which this command runs."""
     import getpass
 
     asked: str = getattr(sys.stdin, "ask_secret", getpass.getpass)(prompt)
@@ -104,7 +104,7 @@ def ask_secret(prompt: str) -> str:
 
 
 def input_line() -> str:
-    """One line of standard input, as long as nobody's password is. Raises: EOFError if there is none."""
+    """One line of standard input, longer than any password. Raises: EOFError if there is none."""
     line = sys.stdin.readline(_LONGEST_INPUT)
     if not line:
         raise EOFError
@@ -112,13 +112,14 @@ def input_line() -> str:
 
 
 def print_answer(answer: object) -> None:
-    """An answer of the control API, or a shape of a command's own, for scripts: see docs/control-api.md."""
+    """An answer of the control API, or a command's own shape, for scripts: see docs/control-api.md."""
     print_json(to_json(answer))
 
 
 def print_json(value: JsonValue) -> None:
-    """For scripts: indented, sorted, harmless by itself. Nothing folds, cuts or replaces it on its way: it would
-    not be JSON any more. Where the output can't take UTF-8, other characters are escaped.
+    """For scripts: indented, sorted, and harmless in itself. Nothing folds, cuts or replaces parts of it
+    afterwards, or it would no longer be JSON. If the output can't represent UTF-8, characters outside ASCII are
+    escaped.
     """
     out = getattr(sys.stdout, "stream", sys.stdout)
     is_utf8 = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()

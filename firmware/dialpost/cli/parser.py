@@ -1,6 +1,6 @@
-"""The grammar of the command line: `argparse`, in which a command is declared by its face when it is chosen.
+"""The grammar of the command line, in `argparse`: a command's face declares it when it is chosen.
 
-The same declarations serve the command line, the console, the man pages and the completion of shells.
+The same declarations serve the command line, the console, the man pages and shell completion.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Exit status:
   2  the command was not understood
 """
 _VALUED = "--config"
-"""The one option before the command that takes a value."""
+"""The only option before the command that takes a value."""
 
 
 class Layout(argparse.HelpFormatter):
-    """Help as wide as the terminal: paragraphs are filled; one with indented lines, such as examples, stays."""
+    """Help as wide as the terminal: paragraphs are filled, except those with indented lines, such as examples."""
 
     def __init__(self, prog: str) -> None:
-        # Without a width argparse imports `shutil` and its compressors, for each argument that is declared.
+        # Without a width argparse imports `shutil` and its compressors for each declared argument.
         super().__init__(prog, width=_columns() - 2)
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
@@ -62,7 +62,7 @@ class Layout(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """`commands` is what was added by `add_subparsers`; None if the command has none of its own."""
+    """`commands` is what was added by `add_subparsers`; None if the command has no subcommands."""
 
     commands: Any = None
 
@@ -70,13 +70,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**({"formatter_class": Layout} | settings))
 
     def add_subparsers(self, **settings: Any) -> Any:
-        """As argparse does. Raises: ValueError, as it does, where they are added twice."""
+        """Like argparse. Raises: ValueError, like argparse, if they are added twice."""
         # Given the name, argparse need not lay out a usage line to find it.
         self.commands = super().add_subparsers(**({"prog": self.prog} | settings))
         return self.commands
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        """As argparse does, but help that can't be written is a fault as any output is; argparse says nothing."""
+        """Like argparse, but help that can't be written is a fault like any other output; argparse ignores that."""
         if file is sys.stdout:
             file.write(message)
         else:
@@ -84,7 +84,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class _Commands:
-    """Where a face adds its commands: their lines of help stand in `COMMANDS`, their examples in `EXAMPLES`."""
+    """Where a face adds its commands: their lines of help are in `COMMANDS`, their examples in `EXAMPLES`."""
 
     def __init__(self, commands: Any) -> None:
         self._commands = commands
@@ -95,7 +95,7 @@ class _Commands:
 
 
 def make_parser(chosen: str | None = None) -> Parser:
-    """The whole grammar. With `chosen`, of commands from other modules only the names and the lines of help."""
+    """The whole grammar. With `chosen`, commands from other modules have only their names and lines of help."""
     parser = Parser(prog="dialpost", description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"dialpost {__version__}")
     parser.add_argument(
@@ -122,7 +122,7 @@ def command_parser(name: str) -> Parser:
 
 
 def command_in(words: Sequence[str]) -> str | None:
-    """The command that is meant: the first word that is neither an option nor the value of one."""
+    """The intended command: the first word that is neither an option nor the value of one."""
     passed = ""
     for word in words:
         if passed != _VALUED and not word.startswith("-"):
@@ -132,7 +132,8 @@ def command_in(words: Sequence[str]) -> str | None:
 
 
 def parse(parser: Parser, words: Sequence[str], namespace: argparse.Namespace | None = None) -> argparse.Namespace:
-    """The arguments. What is not understood ends the process with status 2 and names the nearest there is."""
+    """The arguments. If something is not understood, the process ends with status 2 and suggests the nearest
+    match."""
     within, wrong = _follow(parser, words)
     if wrong is not None:
         from dialpost.cli.nearest import no_such_command
@@ -151,7 +152,7 @@ def parse(parser: Parser, words: Sequence[str], namespace: argparse.Namespace | 
 
 
 def _follow(parser: Parser, words: Sequence[str]) -> tuple[Parser, str | None]:
-    """The parser of the innermost command named, and the word that should have named one and does not."""
+    """The parser of the innermost command given, and the word where a command was expected but not found."""
     passed = ""
     for word in words:
         if parser.commands is None or word in {"-h", "--help", "--"}:
@@ -165,7 +166,7 @@ def _follow(parser: Parser, words: Sequence[str]) -> tuple[Parser, str | None]:
 
 
 def _columns() -> int:
-    """Of the terminal, as `shutil.get_terminal_size` finds it."""
+    """The terminal's width, as `shutil.get_terminal_size` finds it."""
     told = os.environ.get("COLUMNS", "")
     if told.isdigit() and int(told):
         return int(told)

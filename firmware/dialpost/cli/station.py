@@ -1,7 +1,7 @@
 """Finding the running daemon from a command: which configuration, which socket.
 
-Commands that only ask the daemon start fast: of the configuration they read where the socket is. All of it is read
-and checked where there is none.
+Commands that only ask the daemon start fast: all they read from the configuration is the socket's location. If
+there is no socket, the whole configuration is read and checked.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
 
 def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> ControlClient:
-    """A client of the daemon. A configuration that is missing or can't be read does not stop the operator from
-    asking: the fault is reported, and the socket is looked for where a daemon without one has it.
+    """A client of the daemon. A missing or unreadable configuration does not stop the operator: the fault is
+    reported, and the socket is expected where a daemon without a configuration puts it.
     """
     path = _named_socket(args.config)
     if path is not None and path.exists():
@@ -48,7 +48,7 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
 
 
 def _named_socket(config: Path) -> Path | None:
-    """Where a configuration has it; None if that takes a parser, or there is no configuration."""
+    """Where a configuration puts it; None if that takes a parser, or there is no configuration."""
     try:
         folder = plain_run_dir(config_text(config))
     except (ConfigError, NotFoundError):
@@ -57,7 +57,7 @@ def _named_socket(config: Path) -> Path | None:
 
 
 def control_path(args: argparse.Namespace) -> Path:
-    """Where the daemon's socket is, whatever state the configuration is in."""
+    """Where the daemon's socket is, whatever the state of the configuration."""
     from dialpost.core.config.setup import run_dir_in
 
     named = ""

@@ -1,8 +1,9 @@
-"""Standard input, output and error of every command: set up once, whatever terminal, locale or pipe they lead to.
+"""Standard input, output and error of every command: set up once, whatever terminal, locale or pipe they connect
+to.
 
-What a terminal or its character set can't take is replaced on the way (core/printable), so that no command has to
-think of it: a letter by its nearest in ASCII (in an address by its code), a control character or direction mark of
-a foreign text by nothing that does harm. A reader that has gone (`head`, a closed window) ends the command quietly.
+Whatever a terminal or its character set can't show is replaced on the way (core/printable), so that no command has
+to think of it: a letter by its nearest in ASCII (in an address by its code), control characters and direction marks
+in foreign text by something harmless. A reader that is gone (`head`, a closed window) ends the command quietly.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import TextIO
 from dialpost.core.printable import LONGEST_LINE, in_ascii, lines
 
 NEAREST = "dialpost-nearest"
-"""The name of our way with characters that an encoding has not."""
+"""The name of our error handler for characters that an encoding lacks."""
 READER_GONE = 141
 """Exit status: 128 + SIGPIPE, as shells have it."""
 
@@ -34,13 +35,13 @@ codecs.register_error(NEAREST, _replace)
 
 
 class _OutputError(OSError):
-    """Of writing to standard output or error, where the stream keeps nothing back."""
+    """The error of writing to standard output or error, if the stream does not buffer."""
 
 
 class HarmlessOut(io.TextIOBase):
-    """A text stream through which nothing goes that `core/printable` does not let pass.
+    """A text stream that passes all text through `core/printable`.
 
-    `longest`: a line is cut behind this many characters; None if the reader wants every line whole.
+    `longest`: a line is cut after this many characters; None if the reader wants every line whole.
     """
 
     def __init__(self, stream: TextIO, longest: int | None = LONGEST_LINE) -> None:
@@ -75,7 +76,7 @@ class HarmlessOut(io.TextIOBase):
         self.stream.flush()
 
     def close(self) -> None:
-        """The stream within is its owner's to close; it may be closed long before this is collected."""
+        """The inner stream is for its owner to close; it may be closed long before this object is collected."""
 
     def fileno(self) -> int:
         return self.stream.fileno()
@@ -96,7 +97,8 @@ class HarmlessOut(io.TextIOBase):
 
 
 def run_with_streams(command: Callable[[], int]) -> int:
-    """Run a command with its output made harmless; its exit status. Output that nobody takes gives no traceback."""
+    """Run a command with its output made harmless; returns its exit status. Output that nobody reads causes no
+    traceback."""
     with _set_up() as (out, err):
         try:
             try:
@@ -118,7 +120,7 @@ def run_with_streams(command: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def _set_up() -> Iterator[tuple[TextIO, TextIO]]:
-    """A stream that was closed by whoever started us leads nowhere; `print` would leave it out, others stumble."""
+    """A stream closed by whoever started us leads nowhere; `print` would skip it, other code would fail."""
     before = sys.stdin, sys.stdout, sys.stderr
     with contextlib.ExitStack() as opened:
         if not sys.stdin:
@@ -144,7 +146,7 @@ def _reset(stream: io.TextIOWrapper, errors: str | None) -> None:
 
 @contextlib.contextmanager
 def raw_output() -> Iterator[None]:
-    """For a command that draws on the terminal itself: nothing is replaced but what the encoding has not."""
+    """For a command that draws on the terminal itself: only characters that the encoding lacks are replaced."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (getattr(stream, "stream", stream) for stream in before)
     try:
@@ -160,7 +162,7 @@ def whole_lines() -> None:
 
 
 def _is_about_output(error: OSError, out: TextIO) -> bool:
-    """A write to standard output names no file, and what was buffered still fails."""
+    """An error in writing to standard output names no file, and buffered output would fail again."""
     if isinstance(error, _OutputError):
         return True
     if error.filename is not None:

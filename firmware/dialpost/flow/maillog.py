@@ -30,7 +30,7 @@ def accepted(
 
 
 def repeat_recognised(queue_id: str, *, sender: str, peer: str) -> None:
-    """The provider sent a message again that we already hold (RFC 1047): answered 250, not stored twice."""
+    """The provider resent a message that we already have (RFC 1047): answered 250, not stored twice."""
     _log.info("%s: repeat recognised %s", queue_id, _pairs(**{"from": f"<{sender}>"}, peer=peer))
 
 
@@ -97,7 +97,7 @@ def network_up(*, interface: str, local: str, remote: str) -> None:
 
 
 def network_ended(*, reason: str, detail: str) -> None:
-    """pppd ended by itself; `reason` is a word of core/line/reasons."""
+    """pppd ended on its own; `reason` is a word from core/line/reasons."""
     _log.warning("call: network ended %s", _pairs(reason=reason, detail=detail))
 
 

@@ -1,8 +1,8 @@
 """A serial cable between two pseudo-terminals: the station's console at one end, an operator at the other.
 
-Ten bits a byte at the cable's rate, both ways at once. `path` is where minicom, screen or miniterm open their end;
-`station_path` is the station's. Both ends stay open when a program leaves: a pseudo-terminal has no DTR to tell.
-Runs in the event loop.
+Ten bits per byte at the cable's rate, both ways at once. `path` is where minicom, screen or miniterm open their
+end; `station_path` is the station's. Both ends stay open when a program leaves, because a pseudo-terminal has no
+DTR to report it. Runs in the event loop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class ConsoleCable:
         self._settings = TelephoneSettings(rate_bps=rate_bps, rtt_s=0.0, bits_per_byte=10.0, buffer_bytes=4096)
 
     def start(self) -> None:
-        """Make the pseudo-terminals. Within a running loop."""
+        """Make the pseudo-terminals. Call it in a running loop."""
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._person = PtyEnd(lambda data: self._take(self._to_station, data), lambda: self._to_station.room)
@@ -32,7 +32,7 @@ class ConsoleCable:
         self._station.look()
 
     def stop(self) -> None:
-        """Take the cable away."""
+        """Remove the cable."""
         if self._timer is not None:
             self._timer.cancel()
         self._person.close()
@@ -43,7 +43,7 @@ class ConsoleCable:
         self._move()
 
     def _move(self) -> None:
-        """What is due arrives; come back for the rest."""
+        """Deliver what is due; continue later with the rest."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,7 +1,7 @@
 """The station's console at a simulated serial port: the real program at one end, an operator at the other.
 
-As on the board a session that is over is followed by the next, and a program that leaves the port and comes back
-finds it as it was: this serial line has no hang-up. Runs in the event loop.
+As on the board, each session is followed by the next, and a program that leaves the port and returns finds it
+unchanged: this serial line has no hang-up. Runs in the event loop.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PAUSE_S = 0.5
 
 
 class ConsoleSeat:
-    """`start`, use, `stop`. `link` is a second name of the person's end, easier to type than `path`."""
+    """`start`, use, `stop`. `link` is a second name for the operator's end, easier to type than `path`."""
 
     def __init__(self, config_path: Path, link: Path, rate_bps: int, environment: Mapping[str, str]) -> None:
         self._config_path, self._environment = config_path, environment
@@ -34,14 +34,14 @@ class ConsoleSeat:
         return self.cable.path
 
     def start(self) -> None:
-        """Within a running loop."""
+        """Call it in a running loop."""
         self.cable.start()
         self.link.unlink(missing_ok=True)
         self.link.symlink_to(self.cable.path)
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """End the session, if there is one, and take the cable away. Harmless if it never started."""
+        """End the session, if there is one, and remove the cable. Harmless if it never started."""
         if self._keeping is None:
             return
         self._keeping.cancel()
@@ -52,7 +52,7 @@ class ConsoleSeat:
             self.link.unlink(missing_ok=True)
 
     async def _keep(self) -> None:
-        """As the service manager does."""
+        """Like the service manager."""
         while True:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -76,7 +76,7 @@ class ConsoleSeat:
             await asyncio.sleep(PAUSE_S)
 
     def lines(self) -> list[str]:
-        """How to sit down at it."""
+        """How to connect to it."""
         link = shlex.quote(str(self.link))
         return [
             f"screen {link} {self.rate_bps}   or   minicom -D {link}   or",

@@ -1,8 +1,8 @@
-"""What a station that is set up by hand finds at the end of its line: pppd's stand-in, names, the way to hosts.
+"""What a station set up by hand finds at the end of its line: a stand-in for pppd, DNS, connections to hosts.
 
-The modem and its dialogue are real (a pseudo-terminal with sim/modem on it); so is everything else of the station.
-Replaced are pppd, which needs root and a network of its own, and name service: the provider's hosts are relays on
-127.0.0.1 that exist only while the line is up. Runs in the daemon's event loop.
+The modem dialogue is real (a pseudo-terminal with sim/modem on it), and so is the rest of the station. Only pppd,
+which needs root and its own network, and DNS are replaced: the provider's hosts are relays on 127.0.0.1 that exist
+only while the line is up. Runs in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _LOCALHOST = "127.0.0.1"
 
 
 class SimulatedPpp:
-    """flow/line/modem/dialled_line.Ppp: lets in who gives the customer's login, and opens the relays."""
+    """flow/line/modem/dialled_line.Ppp: accepts the customer's login, and opens the relays."""
 
     def __init__(self, line: SimulatedLine, subscription: Subscription) -> None:
         self._line, self._subscription = line, subscription
 
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
-        """The network up, or pppd's word for a refused login."""
+        """The network is up, or pppd's status for a refused login."""
         theirs = (self._subscription.user, self._subscription.password)
         if (request.user, request.password) != theirs:
             return PppEnd(AUTHENTICATION_FAILED)
@@ -58,7 +58,7 @@ class SimulatedPpp:
 
 
 class LineNames(Resolver):
-    """Knows the provider's hosts while the line is up, and nobody else: nothing leaves this machine."""
+    """Resolves the provider's hosts while the line is up, and nothing else: nothing leaves this machine."""
 
     def __init__(self, line: SimulatedLine, hosts: Sequence[str]) -> None:
         super().__init__(DnsConfig())
@@ -71,12 +71,12 @@ class LineNames(Resolver):
         return (_LOCALHOST,) if host in self._known else NoSuchName(host)
 
     async def mx(self, domain: str) -> MxAnswer:
-        """Nobody's."""
+        """None."""
         return NoSuchName(domain) if self._line.is_up else DnsTrouble(domain, "the line is down")
 
 
 class LineClient(SmtpClient):
-    """Reaches the provider's ports where the line's relays have them."""
+    """Connects to the line's relays instead of the provider's ports."""
 
     def __init__(self, relays: Mapping[tuple[str, int], int]) -> None:
         super().__init__()

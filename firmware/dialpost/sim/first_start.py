@@ -1,9 +1,9 @@
-"""`dialpost simulate --first-start`: a station as it comes out of its box, to be set up at its serial console.
+"""`dialpost simulate --first-start`: a station fresh out of the box, to be set up at its serial console.
 
-The daemon, the console and the modem's dialogue are the real ones; simulated are the telephone line, pppd and the
-provider. There is no configuration: whoever sits at the console (a pseudo-terminal) sets the station up with what
-the provider's letter says. In one folder: `console` and `modem` (the two pseudo-terminals), `dialpost.toml` once
-it is made, `data`. Started again in the same folder the station goes on where it was.
+The daemon, the console and the modem's dialogue are real; the telephone line, pppd and the provider are simulated.
+There is no configuration: whoever is at the console (a pseudo-terminal) sets up the station with the data in the
+provider's letter. One folder has everything: `console` and `modem` (the two pseudo-terminals), `dialpost.toml` once
+it is made, `data`. Restarted in the same folder, the station continues where it was.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ cooldown_s = 1.0
 
 
 class OfficeProvider(Provider):
-    """A provider with one customer, and one person in the world, who answers every letter by the next call."""
+    """A provider with one customer, and one correspondent in the world, who answers every letter by the next
+    call."""
 
     def __init__(
         self, settings: ProviderSettings, folder: Path, papers: Subscription, say: Callable[[str], None]
@@ -83,7 +84,7 @@ class OfficeProvider(Provider):
         return super().etrn(name)
 
     def take(self, message: Received) -> str:
-        """Keep it; who has an address there answers."""
+        """Keep it; the correspondent answers."""
         reply = super().take(message)
         self._say(f"provider: received a message from {message.sender} for {', '.join(message.recipients)}")
         if message.sender and _FRIEND in message.recipients:
@@ -91,14 +92,14 @@ class OfficeProvider(Provider):
         return reply
 
     def line_down(self) -> None:
-        """The answers written meanwhile wait for the next call."""
+        """The answers written in the meantime wait for the next call."""
         for answer in self._answers:
             self.hold(answer)
         self._answers.clear()
 
 
 class _CountingPpp(SimulatedPpp):
-    """Tells the provider when the line is down."""
+    """Notifies the provider when the line is down."""
 
     def __init__(self, line: SimulatedLine, papers: Subscription, provider: OfficeProvider) -> None:
         super().__init__(line, papers)
@@ -132,7 +133,7 @@ class FirstStart:
         any_ports: bool = False,
         with_console: bool = True,
     ) -> None:
-        """`console_bps` is the cable's rate. `any_ports`: not the usual ones, even if they are free."""
+        """`console_bps` is the cable's rate. `any_ports`: don't use the usual ones, even if they are free."""
         self.folder, self.papers, self._settings, self._say = folder, Subscription(), settings, say
         self.config_path, self.console_path = folder / "dialpost.toml", folder / "console"
         self.modem_path, self.run_dir = folder / "modem", folder / "run"
@@ -183,7 +184,7 @@ class FirstStart:
             self.seat.start()
 
     async def stop(self) -> None:
-        """End all of it; the folder stays."""
+        """End everything; the folder stays."""
         await self.seat.stop()
         await self.provider.stop()
         if hasattr(self, "daemon"):
@@ -193,8 +194,8 @@ class FirstStart:
         self.modem_path.unlink(missing_ok=True)
 
     def _first(self) -> tuple[bool, str]:
-        """Whether the station comes out of its box, and what its first configuration begins with. That is kept, so
-        that a station of this folder goes on where it was.
+        """Whether the station is fresh out of the box, and what its first configuration begins with. That is kept,
+        so that a station in this folder continues where it was.
         """
         kept = self.folder / FIRST
         if kept.exists():
@@ -284,7 +285,7 @@ async def _first_of(*waits: Coroutine[object, object, object]) -> None:
 
 
 def _modem_words(result: DialResult) -> str:
-    """What a modem says for it; for what it has no word it finds no carrier."""
+    """The modem's word for it; if it has none, it finds no carrier."""
     words = "CONNECT" if result is DialResult.CONNECTED else result.value.upper().replace("-", " ")
     return words if words in RESULTS else "NO CARRIER"
 
@@ -315,7 +316,7 @@ def _mx_port(first: str) -> int:
 
 
 def _free_ports(wanted: tuple[int, ...]) -> tuple[int, int, int]:
-    """The usual ones, or where one of them is taken, any."""
+    """The usual ones or, if one of them is taken, any."""
     try:
         with contextlib.ExitStack() as held:
             for port in wanted:

@@ -1,4 +1,4 @@
-"""Free TCP ports for servers that must know theirs beforehand."""
+"""Free TCP ports for servers that must know theirs in advance."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _given: set[int] = set()
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """A port of this IPv4 address that is free now and that the kernel gives to no outgoing connection.
+    """A port of this IPv4 address that is free now and that the kernel does not assign to outgoing connections.
 
-    A server that opens its port later, or is killed and started again, would else find some client's end on it, for
-    a minute after that client closed (TIME_WAIT).
+    Otherwise a server that opens its port later, or is killed and restarted, could find some client's end on it,
+    for a minute after that client closed (TIME_WAIT).
     """
     first_outgoing = int(_RANGE.read_text().split()[0]) if _RANGE.exists() else _USUAL_FIRST_OUTGOING
     while True:

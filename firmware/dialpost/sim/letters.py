@@ -1,7 +1,7 @@
-"""The mail of the simulation: made from a seed, different enough to find mistakes, and recognised again.
+"""The mail of the simulation: made from a seed, varied enough to reveal mistakes, and recognisable on arrival.
 
-Every message has all that a sending program adds, so that a host on the way has only trace headers
-(RFC 5321 §4.4) to put in front. Pure.
+Every message has everything that a sending program adds, so that hosts on the way only prepend trace headers (RFC
+5321 §4.4). Pure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 SMALLEST, LARGEST = 500, 8_000
 DOMAIN = "clinic.example"
 WORLD = "world.example"
-"""Where the other end of every message is."""
+"""The domain of the other end of every message."""
 
 _VOCABULARY = (
     "Befund tide pump generator valve letter weather doctor ward harbour crew order spare part fuel report "
@@ -39,7 +39,7 @@ class Letter:
 def make_letters(
     prefix: str, count: int, seed: int, *, sender: str, recipients: tuple[str, ...], size: int | None = None
 ) -> list[Letter]:
-    """How many messages, the same for the same arguments; sizes vary unless `size` is given.
+    """This many messages, the same for the same arguments; sizes vary unless `size` is given.
 
     Each goes to one of the recipients, every fifth to all of them.
     """
@@ -79,7 +79,7 @@ def _attachment(chance: random.Random, length: int) -> bytes:
 
 
 def _text(chance: random.Random, length: int) -> bytes:
-    """Lines of words, with what mail servers stumble over: dots, empty lines, "From ", long lines."""
+    """Lines of words, with what trips up mail servers: dots, empty lines, "From ", long lines."""
     lines, total = [b".", b"..", b"From the beginning of a line", b"", b"", b".leading dot"], 0
     while total < length:
         words = " ".join(chance.choice(_WORDS) for _ in range(chance.choice((1, 3, 8, 12, 60))))
@@ -89,13 +89,13 @@ def _text(chance: random.Random, length: int) -> bytes:
 
 
 def key_of(content: bytes) -> str | None:
-    """The key of a message that came through, None if it has no Message-ID."""
+    """The key of a message that arrived, None if it has no Message-ID."""
     header = content.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
     found = _MESSAGE_ID.search(header)
     return found.group(1).decode() if found else None
 
 
 def is_whole(letter: Letter, content: bytes) -> bool:
-    """Whether `content` (CRLF or LF) is the letter byte for byte, with trace headers in front at most."""
+    """Whether `content` (CRLF or LF) is the letter byte for byte, apart from prepended trace headers."""
     got, sent = content.replace(b"\r\n", b"\n"), letter.content.replace(b"\r\n", b"\n")
     return got.endswith(sent) and _TRACE.match(got[: len(got) - len(sent)]) is not None

@@ -1,16 +1,16 @@
 """A simulated dialled line: TCP relays on 127.0.0.1 that exist only while the line is up.
 
-Each direction is one transmitter. It sends packets in turn from every connection that has some (so one
-long message does not starve another's reply), each for `bytes x 10 / rate` seconds, and they arrive half
-a round trip later. Ten bits a byte are start, eight data and stop bit of a serial line; on a synchronous
-one they stand for what PPP, IP and TCP headers cost. A connection costs the round trips of TCP's handshake
-before its first byte. TCP's windows and retransmissions are not simulated; back-pressure is: a relay
-takes no more from a sender than it has room for.
+Each direction is one transmitter. It sends packets in turn from every connection that has any (so one long message
+does not starve another's reply), each for `bytes x 10 / rate` seconds, and they arrive half a round trip later. Ten
+bits per byte are the start bit, eight data bits and stop bit of a serial line; on a synchronous line they stand for
+the cost of PPP, IP and TCP headers. A connection costs the round trips of TCP's handshake before its first byte.
+TCP's windows and retransmissions are not simulated, but back-pressure is: a relay accepts no more from a sender
+than it has room for.
 
-The carrier can be cut after a chosen byte of a direction. Bytes are counted over all calls, as they
-arrive: exactly that many get through, then what is in flight either way vanishes and the line reports
-that its carrier is lost. As with a real carrier nobody tells TCP: connections stay dead for LIMBO_S, while
-whoever got the last byte acts on it, and are then reset on both sides. A cut happens once.
+The carrier can be cut after a chosen byte in one direction. Bytes are counted over all calls, as they arrive:
+exactly that many get through, then everything in flight either way vanishes and the line reports that its carrier
+is lost. As with a real carrier, TCP is not notified: connections stay dead for LIMBO_S, while the receiver of the
+last byte acts on it, and are then reset on both sides. A cut happens once.
 
 Runs in the world's event loop.
 """
@@ -48,8 +48,8 @@ class LineSettings:
 class SimulatedLine:
     """A Link (see flow/line/link) with a modem, a line and a provider's modem at its far end, all simulated.
 
-    `open_up` and `open_down` add a relay before the first call; each gives the port to connect to, which
-    stays the same and refuses connections while the line is down.
+    `open_up` and `open_down` add a relay before the first call; each returns the port to connect to, which stays
+    the same and refuses connections while the line is down.
     """
 
     kind = LinkKind.MODEM
@@ -70,13 +70,13 @@ class SimulatedLine:
     # -- the world's side -----------------------------------------------------------------------------
 
     def open_up(self, port: int) -> int:
-        """A relay from the station to the provider's `port`: where the station connects to."""
+        """A relay from the station to the provider's `port`; returns where the station connects."""
         return self._open(port, self._up, self._down)
 
     def open_down(self, port: int, source: str = "127.0.0.1") -> int:
-        """A relay from the provider to the station's `port`: where the provider connects to.
+        """A relay from the provider to the station's `port`; returns where the provider connects.
 
-        The station sees it come from `source`.
+        The station sees `source` as the origin.
         """
         return self._open(port, self._down, self._up, source)
 
@@ -90,7 +90,7 @@ class SimulatedLine:
         return Traffic(self._up.arrived, self._down.arrived)
 
     def lose_carrier(self, why: str = "NO CARRIER") -> None:
-        """The line is gone: what is in flight vanishes, every connection is dead and soon reset."""
+        """The line is gone: everything in flight vanishes, and every connection is dead and soon reset."""
         if self.is_up:
             self._why = why
             self._drop()
@@ -109,7 +109,7 @@ class SimulatedLine:
     # -- the station's side: flow/line/call/machine.Link -----------------------------------------------------------
 
     async def dial(self) -> DialOutcome:
-        """Dial for `dial_s`; the next scripted result, else a carrier."""
+        """Dial for `dial_s`; the next scripted result, otherwise a carrier."""
         self._lost.clear()
         await asyncio.sleep(self.settings.dial_s)
         result = self._results.popleft() if self._results else DialResult.CONNECTED
@@ -130,12 +130,12 @@ class SimulatedLine:
         return DialOutcome(DialResult.CONNECTED)
 
     async def lost(self) -> str:
-        """Wait for the carrier to be lost; why."""
+        """Wait for the carrier to be lost; returns why."""
         await self._lost.wait()
         return self._why
 
     async def hang_up(self) -> None:
-        """Put the line down; what is in flight vanishes."""
+        """Take the line down; everything in flight vanishes."""
         self._drop()
         await asyncio.sleep(self.settings.rtt_s / 2)
 
@@ -145,7 +145,7 @@ class SimulatedLine:
         return Traffic(now.up - self._before.up, now.down - self._before.down)
 
     def doubt(self, why: str) -> None:
-        """A modem knows its carrier; nothing to check."""
+        """A modem knows its carrier: nothing to check."""
 
     def _drop(self) -> None:
         self.is_up = False

@@ -1,8 +1,8 @@
 """A simulated modem as its computer sees it: the DCE side of ITU-T V.250, without I/O.
 
-`receive` takes what the computer sent and gives events; `data_to_send` is what the computer reads. Whoever owns the
-line (sim/telephone) acts on the events and tells back: `connected`, `failed`, `ring`, `carrier_lost`. `tick` is
-called with the time (seconds, monotonic) for the guard time of the escape sequence.
+`receive` takes what the computer sent and returns events; `data_to_send` is what the computer reads. The owner of
+the line (sim/telephone) acts on the events and reports back: `connected`, `failed`, `ring`, `carrier_lost`. `tick`
+is called with the time (seconds, monotonic) for the guard time of the escape sequence.
 
 It knows what chat scripts, pppd, minicom and Dialpost use: E V Q X Z I H A O D T P, &-commands, S-registers, A/,
 +++ with guard time, online command mode, +G.. identities, and a SIM's +CPIN, +CREG, +CSQ, +CGDCONT, Iridium's +CSQF
@@ -41,7 +41,7 @@ class Mode(Enum):
     COMMAND = auto()
     DIALLING = auto()  # waits for the line; any byte ends it (V.250 §5.6.1)
     DATA = auto()
-    ONLINE_COMMAND = auto()  # a call is up, commands are taken
+    ONLINE_COMMAND = auto()  # a call is up, commands are accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Take the call that rings."""
+    """Answer the ringing call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ Event = Dial | Answer | HangUp | Data
 
 class SimulatedModem:
     """One modem, of every kind at once. `stored`: E0, Q1 and V0 in its stored settings; `refuses`: beginnings of
-    command lines (behind AT) that it does not take. `sim_pin` makes its SIM ask for that PIN (three tries); without
-    `has_sim` it is one for the telephone only.
+    command lines (after AT) that it refuses. `sim_pin` makes its SIM ask for that PIN (three attempts); without
+    `has_sim` it is a telephone modem only.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class SimulatedModem:
         self._registers = dict(_REGISTERS)
 
     def _recall(self) -> None:
-        """As after power on, or ATZ."""
+        """As after power-on, or ATZ."""
         self._reset()
         self._echo, self._quiet = "E0" not in self._stored, "Q1" in self._stored
         self._verbose = "V0" not in self._stored
@@ -124,7 +124,7 @@ class SimulatedModem:
         return found
 
     def tick(self, now_s: float) -> None:
-        """Time goes by: silence after +++ makes it an escape."""
+        """Time passes: silence after +++ makes it an escape."""
         if self.mode is Mode.DATA and self._pluses == 3 and now_s - self._last_data_s >= self._guard_s:
             self._pluses = 0
             self.mode = Mode.ONLINE_COMMAND
@@ -132,11 +132,11 @@ class SimulatedModem:
 
     @property
     def wakes_at_s(self) -> float | None:
-        """When `tick` has something to do, None: not by itself."""
+        """When `tick` has something to do; None: never."""
         return self._last_data_s + self._guard_s if self.mode is Mode.DATA and self._pluses == 3 else None
 
     def data_to_send(self) -> bytes:
-        """For the computer; taken once."""
+        """Output for the computer; returned once."""
         found = bytes(self._out)
         self._out.clear()
         return found
@@ -144,23 +144,23 @@ class SimulatedModem:
     # -- the line's side ------------------------------------------------------------------------------
 
     def connected(self, rate_bps: int) -> None:
-        """The carrier is there."""
+        """The carrier is up."""
         if self.mode in {Mode.DIALLING, Mode.COMMAND}:
             self._result("CONNECT" if self._level == 0 else f"CONNECT {rate_bps}")
             self.mode = Mode.DATA
             self._pluses = 0
 
     def failed(self, result: str) -> None:
-        """The call did not come about: "BUSY", "NO ANSWER" ..."""
+        """The call failed: "BUSY", "NO ANSWER" ..."""
         if self.mode is Mode.DIALLING:
             self.mode = Mode.COMMAND
             self._result(result)
 
     def silent(self) -> None:
-        """The call did not come about, and the modem says nothing of it."""
+        """The call failed, and the modem says nothing about it."""
 
     def ring(self) -> None:
-        """Somebody calls. Answers by itself where S0 says so."""
+        """Somebody calls. Answers automatically if S0 says so."""
         if self.mode is Mode.COMMAND:
             self._result("RING")
 
@@ -188,7 +188,8 @@ class SimulatedModem:
         return self._registers[12] * _GUARD_UNIT_S
 
     def _online_data(self, data: bytes, now_s: float) -> None:
-        """The escape is three signs of S2 after silence, with nothing behind them; they go out all the same."""
+        """The escape is three S2 characters after silence, with nothing after them; they are sent on
+        nevertheless."""
         sign = self._registers[2]
         quiet_before = now_s - self._last_data_s >= self._guard_s or 0 < self._pluses < 3
         if len(data) <= 3 and quiet_before and sign < 128 and data == bytes([sign]) * len(data):
@@ -216,7 +217,7 @@ class SimulatedModem:
         self._line.clear()
         start = text.upper().rfind("AT")
         if start < 0:
-            return  # nothing for us: V.250 §5.2.1
+            return  # ignored: V.250 §5.2.1
         self._last_line = text[start:]
         self._obey(self._last_line)
 
@@ -231,7 +232,7 @@ class SimulatedModem:
             self._result("OK")
 
     def _obey_one(self, text: str) -> str | None:
-        """What is left of the line; None if the line is answered already."""
+        """What is left of the line; None if the line has been answered."""
         letter = text[0].upper()
         if letter == "D":
             return self._dial(text[1:])
@@ -250,7 +251,7 @@ class SimulatedModem:
         return text[basic.end() :].strip() if known else self._refused()
 
     def _basic(self, name: str, value: int) -> bool | None:
-        """Whether the command is known; None if it was answered already."""
+        """Whether the command is known; None if it has been answered."""
         if name in "AO":
             return self._answer() if name == "A" else self._back_online()
         if name == "H" and value in {0, 1}:
@@ -295,7 +296,7 @@ class SimulatedModem:
         return rest.strip()
 
     def _extended(self, command: str, as_written: str) -> bool | None:
-        """Whether it is known; None if it was answered already."""
+        """Whether it is known; None if it has been answered."""
         answers = {
             "+GMI": IDENTITY[0],
             "+CGMI": IDENTITY[0],

@@ -1,7 +1,7 @@
-"""`dialpost simulate --once`: hand in, call until everything is through, count, say how it ended.
+"""`dialpost simulate --once`: submit mail, call until everything has arrived, count, say how it ended.
 
-Exit status: 0 everything arrived exactly once; 3 the provider did not release its mail (ETRN refused,
-or "nothing waits" although something does), the rest is all right; 1 anything else.
+Exit status: 0 everything arrived exactly once; 3 the provider did not release its mail (ETRN refused, or "no mail
+waiting" although there is some), the rest is all right; 1 anything else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MOST_DULL_CALLS = 2
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is to be carried. `size` fixes every message's length in bytes, else they vary by seed."""
+    """The load. `size` fixes every message's length in bytes; otherwise they vary with the seed."""
 
     outbound: int = 5
     inbound: int = 5
@@ -34,7 +34,7 @@ class Load:
 
 
 class Once:
-    """One run in one world. `say` gets progress, a line each."""
+    """One run in one world. `say` gets progress, one line at a time."""
 
     def __init__(self, world: World, load: Load, say: Callable[[str], None]) -> None:
         self.world, self._say = world, say
@@ -57,7 +57,7 @@ class Once:
         self._trouble: list[str] = []
 
     async def run(self) -> Report:
-        """Everything, within the time such a load may take; the report, whatever happened."""
+        """The whole run, within the time such a load may take; returns the report, whatever happened."""
         limit_s = self.limit_s()
         try:
             async with asyncio.timeout(limit_s):
@@ -67,7 +67,7 @@ class Once:
         return await self.report()
 
     def limit_s(self) -> float:
-        """Far more than a run of this load takes, cuts and redials included: nothing runs for ever."""
+        """Far more than a run of this load takes, cuts and redials included, so that nothing runs for ever."""
         settings = self.world.settings
         line = settings.line
         up, down = (
@@ -106,7 +106,7 @@ class Once:
             dull = 0 if record.sent or record.received else dull + 1
 
     def _can_fetch(self, record: CallRecord) -> bool:
-        """Whether another call may bring more: not if the provider refuses, or says that nothing waits."""
+        """Whether another call may bring more: not if the provider refuses, or says that no mail is waiting."""
         if record.result is not DialResult.CONNECTED or not record.etrn:
             return True
         return any(answer.promises_mail for answer in record.etrn)

@@ -1,7 +1,7 @@
-"""The simulated panel in a terminal: lights, the button on keys, what goes on. Plain ANSI, 80 x 24 will do.
+"""The simulated panel in a terminal: lights, the button on keys, what is going on. Plain ANSI; 80 x 24 is enough.
 
-The panel is the station's own down to gpiozero's devices, which are on mock pins (`edge/panel/gpio/simulated`): a
-light is drawn as its pin is, a key is a finger on the button for some time.
+The panel is the station's own down to gpiozero's devices, which are on mock pins (`edge/panel/gpio/simulated`):
+each light shows its pin's level, and a key presses the button for some time.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ _KEYS = (
 _HOLDS_S = {"\r": 0.15, "\n": 0.15, " ": 0.15, "h": 3.3, "r": 10.5}
 """How long a key holds the button."""
 _SILENT = {"works", "waiting", "arrived", "online"}
-"""Signals that the other lines tell better."""
+"""Signals that the other lines show better."""
 _TOLD_BY_THE_CALL = ("call:", "etrn:")
-"""Lines of the mail log that the call's own words say already."""
+"""Lines of the mail log that repeat the call's own messages."""
 
 
 async def show(settings: WorldSettings, folder: Path, console_bps: int) -> int:
@@ -69,12 +69,12 @@ class PanelView:
         self._shown = ""
 
     async def run(self) -> None:
-        """Until the key `q`; the terminal is as before when it returns, whatever happens."""
+        """Run until the key `q`; the terminal is restored on return, whatever happens."""
         world = self._world
         station, unsubscribe = world.station, world.station.calls.subscribe(self._note)
         with self._mail_log(), _raw_terminal(self._key):
             while not self._quit.is_set():
-                if world.station is not station:  # a commit at the console has put another in its place
+                if world.station is not station:  # a commit at the console has replaced it
                     unsubscribe()
                     station, unsubscribe = world.station, world.station.calls.subscribe(self._note)
                     self._note("the station has a new configuration")
@@ -91,7 +91,7 @@ class PanelView:
 
     @contextlib.contextmanager
     def _mail_log(self) -> Iterator[None]:
-        """The station's mail log, and the panel's, go into the view."""
+        """Show the station's mail log, and the panel's, in the view."""
         handler = _Lines(self._note)
         loggers = [logging.getLogger(name) for name in ("dialpost.mail", "dialpost.panel")]
         before = [(logger, logger.level, logger.propagate) for logger in loggers]
@@ -208,13 +208,13 @@ class PanelView:
         )
 
     def _signal_words(self) -> list[str]:
-        """The most urgent thing the lights say, where no other line tells it."""
+        """The most urgent signal, unless another line shows it."""
         name = light(tuple(Led), self._world.station.panel.state).signal
         return [signal.words for signal in SIGNALS if signal.name == name and name not in _SILENT]
 
 
 class _Lines(logging.Handler):
-    """Passes each record's text on."""
+    """Passes on each record's text."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
         super().__init__(logging.INFO)
@@ -244,7 +244,7 @@ def _cut(line: str, columns: int) -> str:
 
 @contextlib.contextmanager
 def _raw_terminal(key: Callable[[str], None]) -> Iterator[None]:
-    """Keys one by one without echo, the other screen; as before at the end."""
+    """Keys one by one without echo, the alternate screen; restored at the end."""
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     loop = asyncio.get_running_loop()
@@ -253,7 +253,7 @@ def _raw_terminal(key: Callable[[str], None]) -> Iterator[None]:
         pressed = os.read(descriptor, 32).decode(errors="ignore")
         if not pressed:
             key("q")
-        elif not pressed.startswith("\x1b"):  # arrows and the like are no keys of ours
+        elif not pressed.startswith("\x1b"):  # arrows and the like are not our keys
             for one in pressed:
                 key(one)
 

@@ -1,9 +1,9 @@
-"""A simulated provider: takes the station's mail for the world, holds mail for its domain, speaks ETRN.
+"""A simulated provider: accepts the station's mail for the world, holds mail for its domain, speaks ETRN.
 
-What it holds it delivers through the line with a real SMTP client when ETRN asks for it; what was not
-acknowledged stays and is tried at the next ETRN. As RFC 1047 advises, a message that returns after its
-answer was lost is recognised (same envelope, same content) and answered without making a second copy;
-`repeats_recognised` counts these. Without that, no sender could avoid a second copy after such a cut.
+When ETRN asks for it, held mail is delivered through the line with a real SMTP client; mail that was not
+acknowledged stays and is tried at the next ETRN. As RFC 1047 advises, a message that returns because its answer was
+lost is recognised (same envelope, same content) and answered without a second copy; `repeats_recognised` counts
+these. Otherwise no sender could avoid a second copy after such a cut.
 
 Runs in the world's event loop.
 """
@@ -41,15 +41,15 @@ ETRN_TEXTS = {
     504: "5.5.4 Parameter {name} not implemented",
     530: "5.7.0 Authentication required",
 }
-"""What RFC 1985 §5.3 gives as examples, and what is met in the wild."""
+"""RFC 1985's examples (§5.3), and what occurs in the wild."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """How the provider behaves. `etrn_code` None: 253 with the true number, or 251.
 
-    `start_s` passes between ETRN and its first connection, `gap_s` between two messages (each then has
-    a connection of its own); `connections` deliver at the same time.
+    `start_s` passes between ETRN and its first connection, `gap_s` between two messages (each then has its own
+    connection); `connections` deliver at the same time.
     """
 
     etrn_code: int | None = None
@@ -65,7 +65,7 @@ _RECEIVED_AT = "Tue, 3 Nov 2026 08:00:00 +0000"
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """A message that waits at the provider. `content` has CRLF line endings."""
+    """A message waiting at the provider. `content` has CRLF line endings."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -79,8 +79,8 @@ class Ledger:
 
     received: list[Received] = field(default_factory=list)
     repeats_recognised: int = 0
-    acknowledged: int = 0  # held messages the station took
-    refused: list[str] = field(default_factory=list)  # held messages the station refused, in its words
+    acknowledged: int = 0  # held messages that the station accepted
+    refused: list[str] = field(default_factory=list)  # held messages that the station refused, in its words
     etrn_asked: list[str] = field(default_factory=list)
 
 
@@ -114,14 +114,14 @@ class Provider:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Deliver nothing more, take nothing more."""
+        """Deliver nothing more, accept nothing more."""
         for task in self._deliveries:
             task.cancel()
         await asyncio.gather(*self._deliveries, return_exceptions=True)
         if self._server is not None:
             await close_server(self._server)
         for session in set(self._sessions):
-            session.abort()  # one whose station fell silent would outlive the event loop
+            session.abort()  # one whose station has fallen silent would outlive the event loop
 
     def _session(self) -> ProviderSession:
         session = ProviderSession(self)
@@ -129,7 +129,7 @@ class Provider:
         return session
 
     def hold(self, message: Held) -> None:
-        """Mail for the station has come in at the provider, which leaves its trace in it once (RFC 5321 §4.4)."""
+        """Mail for the station has arrived at the provider, which adds its trace header once (RFC 5321 §4.4)."""
         self._taken_in += 1
         trace = (
             f"Received: from world.example by {HOSTNAME} with ESMTP id {self._taken_in};\r\n\t{_RECEIVED_AT}\r\n"
@@ -139,7 +139,7 @@ class Provider:
 
     @property
     def waiting(self) -> int:
-        """Messages for the station, those being delivered included."""
+        """The number of messages for the station, including those being delivered."""
         return len(self.held) + len(self._under_way)
 
     # -- what its server asks: provider_session.Policy ---------------------------------------------------
@@ -165,7 +165,7 @@ class Provider:
     # -- deliveries -----------------------------------------------------------------------------------
 
     def _start_deliveries(self) -> None:
-        """Up to `connections` at once; one under way goes on, and restarts if it comes to nothing."""
+        """Up to `connections` at once; a delivery under way continues, and restarts if it fails."""
         self._asked += 1
         for _ in range(self.settings.connections - len(self._deliveries)):
             task = asyncio.create_task(self._deliver())
@@ -173,7 +173,7 @@ class Provider:
             task.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self) -> None:
-        """Deliver for as long as ETRN asks: a dead connection of a former call must not swallow an ETRN."""
+        """Deliver as long as ETRN asks for it: a dead connection from an earlier call must not swallow an ETRN."""
         done = 0
         while done < self._asked:
             done = self._asked
@@ -221,7 +221,7 @@ class Provider:
         self._under_way.add(message)
 
     def settled(self, message: Held, outcomes: tuple[Outcome, ...]) -> None:
-        """What became of it: gone, or waiting again."""
+        """The result: delivered, or waiting again."""
         self._under_way.discard(message)
         refusals = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
         if any(isinstance(outcome, Deferred) for outcome in outcomes):
@@ -233,14 +233,14 @@ class Provider:
 
 
 class _Delivery:
-    """One connection to the station: gives the client what is held, each message once in `offered`."""
+    """One connection to the station: gives the client the held messages, each once in `offered`."""
 
     def __init__(self, provider: Provider, offered: set[Held], *, only_one: bool) -> None:
         self._provider, self._offered, self._only_one = provider, offered, only_one
         self._sent: dict[QueueId, Held] = {}
 
     async def next_message(self) -> OutgoingMessage | None:
-        """The next one held that was not offered in this run yet."""
+        """The next held message that was not yet offered in this run."""
         if self._only_one and self._sent:
             return None
         for _ in range(len(self._provider.held)):

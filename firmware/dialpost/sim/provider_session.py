@@ -1,4 +1,4 @@
-"""One connection of the simulated provider's SMTP server: small, strict, and nobody else's code.
+"""One connection of the simulated provider's SMTP server: small, strict, and independent code.
 
 It shares nothing with the station's own server, so that a mistake there is not hidden by the same mistake
 here. Input is handled as it arrives; the replies to one packet leave as one (RFC 2920 §3.2).
@@ -20,7 +20,7 @@ _PATH = re.compile(r"^(?:FROM|TO):\s*<([^>]*)>\s*(.*)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message as it came: content with CRLF line endings, dots unstuffed."""
+    """One message as received: content with CRLF line endings, dots unstuffed."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -83,7 +83,7 @@ class ProviderSession(asyncio.Protocol):
             self._transport.write("".join(reply + "\r\n" for reply in self._replies).encode())
             self._replies.clear()
 
-    # -- what is wanted next: each takes one piece off the buffer and tells whether there was one --------
+    # -- what is wanted next: each takes one piece off the buffer and returns whether there was one ------
 
     def _line(self) -> bool:
         end = self._buffer.find(b"\r\n")

@@ -1,7 +1,7 @@
-"""TCP relays across a simulated line: what a byte meets between the two ends (see sim/line.py).
+"""TCP relays across a simulated line: what happens to a byte between the two ends (see sim/line.py).
 
-A `Direction` is one transmitter with its delay and its cut; a `Relay` is a port that takes connections
-while the line is up. Runs in the world's event loop.
+A `Direction` is one transmitter with its delay and its cut; a `Relay` is a port that accepts connections while the
+line is up. Runs in the world's event loop.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dialpost.edge.ground.transports import abort, close_server_soon
 
 BITS_PER_BYTE = 10
 PACKET_S = 0.05
-"""A packet takes about this long on the line, within MIN_PACKET and MAX_PACKET bytes."""
+"""The time a packet takes on the line, within MIN_PACKET and MAX_PACKET bytes."""
 MIN_PACKET, MAX_PACKET = 64, 8192
 ROOM_PACKETS = 4
-"""How many packets a connection may have waiting in front of the line before its sender is held."""
+"""How many packets of a connection may wait for the line before its sender is held back."""
 SOCKET_BUFFER = 8192
-"""The relay's own socket buffers, kept small: what lies in them is on neither side."""
+"""The relay's own socket buffers, kept small: what is in them is on neither side."""
 LIMBO_S = 0.25
-"""From the loss of the line to the reset of its connections."""
+"""The time from the loss of the line to the reset of its connections."""
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Direction:
         self._task = asyncio.create_task(self._transmit())
 
     def stop(self) -> None:
-        """The line is down: whatever waits or flies is gone."""
+        """The line is down: everything waiting or in flight is gone."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -87,7 +87,7 @@ class Direction:
 
     async def _transmit(self) -> None:
         loop = asyncio.get_running_loop()
-        free_at = loop.time()  # kept exact, so that the rate holds however late the sleeps return
+        free_at = loop.time()  # kept exact, so that the rate is right however late the sleeps return
         while True:
             if not self._lanes:
                 self._wake.clear()
@@ -104,7 +104,7 @@ class Direction:
             packet.sent()
 
     def _fly(self, packet: _Packet, at_s: float) -> None:
-        """In flight packets keep their order: one timer, for the first of them."""
+        """Packets in flight keep their order: one timer, for the first of them."""
         self._in_flight.append((at_s, packet))
         if self._landing is None:
             self._landing = asyncio.get_running_loop().call_at(at_s, self._land)
@@ -143,14 +143,14 @@ class Relay:
         self._dying: set[_Crossing] = set()
 
     async def listen(self) -> None:
-        """Take connections. The port was kept from others meanwhile by a socket that never listens."""
+        """Accept connections. A socket that never listens has reserved the port so far."""
         sock = _bound(self.port)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._accept, sock=sock)
 
     def silence(self) -> None:
-        """Take no connections; those there are die."""
+        """Accept no connections; existing ones die."""
         if self._server is not None:
             close_server_soon(self._server)
             self._server = None
@@ -160,7 +160,7 @@ class Relay:
         self._crossings = set()
 
     def close(self) -> None:
-        """Give the port back; what still hangs in limbo ends now."""
+        """Release the port; connections still in limbo end now."""
         for crossing in self._crossings | self._dying:
             crossing.abort()
         self._holder.close()
@@ -184,7 +184,7 @@ def _bound(port: int) -> socket.socket:
 
 
 class _Crossing:
-    """One connection across the line: the near end is the caller's, the far end is made once it may be."""
+    """One connection across the line: the near end is the caller's, the far end is made later."""
 
     def __init__(
         self,
@@ -229,12 +229,12 @@ class _Crossing:
             self._sign(self._back, self.far, self.abort)  # the refusal comes back over the line
 
     def ended(self) -> None:
-        """One side is gone for good: so is the other, when it has everything."""
+        """One side is gone for good: so is the other, once it has everything."""
         if self.near.closed and self.far.closed:
             self._gone(self)
 
     def die(self) -> None:
-        """Nothing passes any more; the reset follows when somebody would have noticed."""
+        """Nothing passes any more; the reset follows later, when a real peer would notice."""
         self.near.dead = self.far.dead = True
         asyncio.get_running_loop().call_later(LIMBO_S, self.abort)
 
@@ -248,7 +248,7 @@ class _Crossing:
 
 
 class _End(asyncio.Protocol):
-    """One side's TCP connection with the relay. What it receives goes into `direction`."""
+    """One side's TCP connection to the relay. What it receives goes into `direction`."""
 
     def __init__(self, crossing: _Crossing, direction: Direction) -> None:
         self._crossing, self._direction = crossing, direction
@@ -272,7 +272,7 @@ class _End(asyncio.Protocol):
             self._deliver(piece)
         self._early.clear()
         if self is self._crossing.near:
-            # A caller's data follows its handshake. A pause at once does not hold on Python 3.11.2: the transport
+            # A caller's data follows its handshake. Pausing here has no effect on Python 3.11.2: the transport
             # begins to read after this.
             asyncio.get_running_loop().call_soon(self._hold)
             self._crossing.called()
@@ -282,7 +282,7 @@ class _End(asyncio.Protocol):
             self._transport.pause_reading()
 
     def begin(self) -> None:
-        """The handshake is through: take data."""
+        """The handshake is complete: accept data."""
         self._has_begun = True
         if self._transport is not None and not self.dead:
             self._transport.resume_reading()
@@ -316,7 +316,7 @@ class _End(asyncio.Protocol):
         self._crossing.ended()
 
     def _send_end(self) -> None:
-        """Tell the other side, behind the data, that nothing more comes."""
+        """Tell the other side, after the data, that nothing more comes."""
         if not self.dead:
             self._direction.put(self.lane, _Packet(b"", lambda _: self.other.ended(), lambda: None))
 

@@ -1,7 +1,7 @@
-"""What came of a simulated run: counted from both ends, never from what the station says of itself.
+"""The result of a simulated run: counted at both ends, never taken from the station's own reports.
 
-Outbound is counted at the provider, inbound in the mailboxes; each message must be there exactly once for
-each recipient, byte for byte (with trace headers in front at most).
+Outbound is counted at the provider, inbound in the mailboxes; each message must be there exactly once for each
+recipient, byte for byte, apart from prepended trace headers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dialpost.sim.letters import Letter, is_whole, key_of
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One direction. `lost` neither arrived nor waits anywhere; `damaged` arrived but not as sent."""
+    """One direction. `lost` neither arrived nor is waiting anywhere; `damaged` arrived but not as sent."""
 
     expected: int
     delivered: int
@@ -30,7 +30,7 @@ class Count:
 
     @property
     def lost(self) -> int:
-        """What is nowhere."""
+        """The messages that are nowhere."""
         return max(0, self.expected - self.delivered - self.damaged - self.waiting)
 
     @property
@@ -56,10 +56,10 @@ def count(
     waiting: int,
     places: Callable[[Letter], Iterable[str]],
 ) -> Count:
-    """Count one direction: `arrived` holds, for each place, what is there; `places` where a letter belongs.
+    """Count one direction: `arrived` has what is in each place; `places` says where a letter belongs.
 
-    A letter is delivered when it is whole in each of its places. Copies beyond the first in any place are
-    duplicates, and so is one in a place it was not sent to.
+    A letter is delivered if it is complete in each of its places. Copies beyond the first in any place are
+    duplicates, and so is one in a place to which it was not sent.
     """
     copies: Counter[tuple[str, str]] = Counter()
     broken: set[str] = set()
@@ -83,7 +83,7 @@ def count(
 
 @dataclass(slots=True)
 class Report:
-    """A run, as it goes into the file. `extra` adds keys."""
+    """A run in the form of the file. `extra` adds keys."""
 
     outbound: Count
     inbound: Count
@@ -108,7 +108,7 @@ class Report:
 
 
 def write_report(path: Path, report: Report) -> None:
-    """Write the file whole or not at all. Raises: StorageError."""
+    """Write the file completely or not at all. Raises: StorageError."""
     text = json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n"
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:

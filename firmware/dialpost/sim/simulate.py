@@ -1,7 +1,7 @@
-"""`dialpost simulate`: the station with a simulated line and provider, to look at and to prove.
+"""`dialpost simulate`: the station with a simulated line and provider, for demonstration and proof.
 
-In a terminal the panel is drawn and a key is the button. Without one (or with `--once`) it makes its
-calls by itself, counts what arrived, and ends.
+In a terminal the panel is drawn and a key is the button. Without one (or with `--once`) it makes its calls
+automatically, counts what arrived, and ends.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ async def _once(settings: WorldSettings, load: Load, folder: Path, args: argpars
 
 
 async def _with_report(run: Coroutine[None, None, Report], world: World, args: argparse.Namespace) -> Report:
-    """Run it; tell the end, and write the report whatever the end was."""
+    """Run it; report the end, and write the report whatever the end was."""
     from dialpost.sim.report import Count, Report, write_report
 
     nothing = Count(0, 0, 0, 0, 0)
@@ -317,7 +317,7 @@ def _tell(report: Report) -> None:
 
 
 async def _status(world: World) -> dict[str, object]:
-    """What the real command says of this station."""
+    """What the real command says about this station."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -340,7 +340,7 @@ async def _status(world: World) -> dict[str, object]:
 
 @contextlib.contextmanager
 def _folder(wanted: Path | None, goes_on_with: str = "") -> Iterator[Path]:
-    """Where the station's data is: an empty folder, or one in which `goes_on_with` lies. Raises: StorageError."""
+    """Where the station's data is: an empty folder, or one that contains `goes_on_with`. Raises: StorageError."""
     if wanted is None:
         with tempfile.TemporaryDirectory(prefix="dialpost-", ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -356,14 +356,14 @@ def _folder(wanted: Path | None, goes_on_with: str = "") -> Iterator[Path]:
 
 
 def _set_up_logging(verbose: bool) -> None:
-    """The station's log on stderr: whole where asked for, otherwise the mail's faults only."""
+    """The station's log on stderr: complete if requested, otherwise only the mail's faults."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO if verbose else logging.ERROR,
         format="%(levelname)s %(message)s",
         force=True,
     )
-    if not verbose:  # the daemon sets the logger's level to what its configuration names
+    if not verbose:  # the daemon sets the logger's level from its configuration
         logging.getLogger().handlers[0].addFilter(_is_fault_of_mail)
     logging.getLogger("dialpost.mail").setLevel(logging.INFO if verbose else logging.WARNING)
 
@@ -375,6 +375,6 @@ def _is_fault_of_mail(record: logging.LogRecord) -> bool:
 def _say(words: str) -> None:
     try:
         print(words, flush=True)
-    except BrokenPipeError:  # nobody reads any more: the run and its report still end well
+    except BrokenPipeError:  # nobody reads any more: the run and its report still finish properly
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,8 +1,7 @@
-"""What the simulated provider has agreed with its customer: the letter that lies beside a new station.
+"""What the simulated provider has agreed with its customer: the letter that comes with a new station.
 
-The simulated first start prints it; whoever sets the station up types it into the wizard. What differs from it
-fails as it would in the world: another number reaches no modem, another password is refused, another domain gets
-no mail.
+The simulated first start prints it; whoever sets up the station types it into the wizard. A deviation fails as it
+would in reality: another number reaches no modem, another password is refused, another domain gets no mail.
 """
 
 from __future__ import annotations

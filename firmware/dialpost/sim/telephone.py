@@ -1,13 +1,13 @@
 """A simulated telephone line between two pseudo-terminals: the station's modem here, the provider's end there.
 
-What passes for real with stock chat, minicom and pppd. The station's end is a modem (sim/modem). The provider's
-is either a second modem, which rings and is answered (ATA, S0=1), or "direct": its tty is simply joined to the
-call, as on a leased line, and what it says between calls is lost.
+Realistic enough for stock chat, minicom and pppd. The station's end is a modem (sim/modem). The provider's is
+either a second modem, which rings and is answered (ATA, S0=1), or "direct": its tty is simply connected to the
+call, as on a leased line, and what it sends between calls is lost.
 
 Each direction is one transmitter: a byte takes `bits_per_byte` / `rate_bps` seconds and arrives half a round trip
-later. Before it lies the modem's buffer of `buffer_bytes`; while that is full the modem takes nothing from its
+later. In front of it is the modem's buffer of `buffer_bytes`; while that is full the modem accepts nothing from its
 tty, as with hardware flow control, and the tty's own buffers (4 kB on Linux) fill next. A pseudo-terminal has no
-DTR and no DCD: hang-up goes by escape and ATH, and a lost carrier shows as the words NO CARRIER.
+DTR and no DCD: hanging up is by escape and ATH, and a lost carrier shows as the words NO CARRIER.
 
 Runs in one event loop. As a program: `python -m dialpost.sim.telephone --help`.
 """
@@ -52,7 +52,8 @@ class _End:
 
 @dataclass
 class Telephone:
-    """The line and what hangs on it. `start`, use, `stop`; `events` is (seconds, what) of all that happened."""
+    """The line and everything connected to it. `start`, use, `stop`; `events` is (seconds, what) for everything
+    that happened."""
 
     settings: TelephoneSettings = field(default_factory=TelephoneSettings)
     events: list[tuple[float, str]] = field(default_factory=list)
@@ -90,7 +91,7 @@ class Telephone:
     async def stop(self) -> None:
         """End everything. Harmless if it never started."""
         if not hasattr(self, "_provider"):
-            return  # it never started: something before it failed
+            return  # it never started: an earlier step failed
         for timer in (self._timer, self._dialling, self._chatterer):
             if timer is not None:
                 timer.cancel()
@@ -101,7 +102,7 @@ class Telephone:
 
     @property
     def counters(self) -> dict[str, int]:
-        """Bytes that arrived each way over all calls, and what waits in the modems' buffers."""
+        """Bytes that arrived each way over all calls, and what is waiting in the modems' buffers."""
         return {
             "up": self.up.carried,
             "down": self.down.carried,
@@ -112,7 +113,7 @@ class Telephone:
 
     @property
     def seconds(self) -> float:
-        """Since the start, as in `events`."""
+        """Seconds since the start, as in `events`."""
         return self._loop.time() - self._began_s
 
     def answer_next(self, *results: str) -> None:
@@ -123,7 +124,7 @@ class Telephone:
         self._results.extend(results)
 
     def cut(self, why: str = "cut") -> None:
-        """Lose the carrier now; what is under way vanishes."""
+        """Lose the carrier now; everything under way vanishes."""
         if self.is_up:
             self._end_call(why, tell=(self._station, self._provider))
 
@@ -164,7 +165,7 @@ class Telephone:
         self._schedule()
 
     def _say(self, end: _End, modem: SimulatedModem, asked: bytes) -> None:
-        """What the modem says to its computer; an answer to a command may be made to come late."""
+        """What the modem says to its computer; answers to commands can be delayed."""
         said, late_s = modem.data_to_send(), self.settings.answer_s
         if late_s and self.settings.late and b"\r" in asked:
             found = next((word for word in self._late if asked.upper().startswith(word.encode())), None)
@@ -193,7 +194,7 @@ class Telephone:
         if number:
             is_wrong = bool(self.settings.number) and number != self.settings.number
             result = self._results.popleft() if self._results else "NO CARRIER" if is_wrong else "CONNECT"
-        else:  # off hook and no digit (ATD;): all a modem can tell is the dial tone
+        else:  # off hook and no digit (ATD;): all a modem can detect is the dial tone
             lacks_tone = bool(self._results) and self._results[0] == "NO DIALTONE"
             result = self._results.popleft() if lacks_tone else "OK"
         if result != "SILENCE":
@@ -268,7 +269,7 @@ class Telephone:
             end.pty.look()
 
     def _schedule(self) -> None:
-        """Move what is due, and come back when something else is."""
+        """Move what is due, and continue when more is."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -292,7 +293,7 @@ class Telephone:
 
 
 async def serve(telephone: Telephone, station: Path | None, provider: Path | None) -> None:
-    """Run until SIGTERM, SIGINT or the end of standard input; orders come a line each on standard input."""
+    """Run until SIGTERM, SIGINT or the end of standard input; commands come on standard input, one per line."""
     await telephone.start()
     links = [
         (link, path)
@@ -327,7 +328,7 @@ async def _take_orders(telephone: Telephone, reader: asyncio.StreamReader) -> No
 
 
 def order(telephone: Telephone, word: str, rest: str) -> dict[str, object]:
-    """One order, as the program takes them. Raises: ValueError for one it does not know."""
+    """One command of the program. Raises: ValueError for an unknown one."""
     if word == "cut":
         telephone.cut()
     elif word == "cut-at":

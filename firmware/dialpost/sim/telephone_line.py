@@ -1,6 +1,6 @@
-"""What a simulated telephone line is made of: a direction that takes time, and a pseudo-terminal at each end.
+"""The parts of a simulated telephone line: a direction that takes time, and a pseudo-terminal at each end.
 
-`sim/telephone` joins them. All in one event loop.
+`sim/telephone` combines them. All in one event loop.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class TelephoneSettings:
     dial_s: float = 1.0
     results: tuple[str, ...] = ()
     provider_is_modem: bool = False
-    told_rate: int | None = None  # what CONNECT says, where it is not the line's rate
+    told_rate: int | None = None  # what CONNECT says, if it is not the line's rate
     sim_pin: str | None = None
     has_sim: bool = True
     seed: int = 0
-    answer_s: float = 0.0  # each answer to a command comes so late
-    late: tuple[str, ...] = ()  # only those to command lines that begin so, the first time each; empty: all
-    chatter: str = ""  # said unasked each second, while the modem takes commands
+    answer_s: float = 0.0  # the delay of each answer to a command
+    late: tuple[str, ...] = ()  # only for command lines that begin with these, the first time each; empty: all
+    chatter: str = ""  # sent unsolicited each second while the modem accepts commands
     stored: str = ""  # E0, Q1 and V0 in the modem's stored settings
-    refuses: tuple[str, ...] = ()  # beginnings of command lines, behind AT, that it does not take
-    number: str = ""  # where it is given, every other ends in NO CARRIER: nobody's modem answers there
+    refuses: tuple[str, ...] = ()  # beginnings of command lines, after AT, that it refuses
+    number: str = ""  # if given, every other number ends in NO CARRIER: no modem answers there
 
 
 class Direction:
@@ -58,7 +58,7 @@ class Direction:
 
     @property
     def room(self) -> int:
-        """Bytes the modem takes now."""
+        """Bytes that the modem accepts now."""
         return max(0, self._settings.buffer_bytes - len(self._buffer))
 
     @property
@@ -72,12 +72,12 @@ class Direction:
         self.taken += len(data)
 
     def clear(self) -> None:
-        """What is under way is lost."""
+        """Everything under way is lost."""
         self._buffer.clear()
         self._flying.clear()
 
     def step(self, now_s: float) -> bool:
-        """Move what is due; whether the carrier was cut by it."""
+        """Move what is due; returns whether that cut the carrier."""
         byte_s = self._settings.bits_per_byte / self._settings.rate_bps
         if self._buffer and self._free_s < now_s - CHUNK_BYTES * byte_s:
             self._free_s = now_s  # the line was idle
@@ -106,14 +106,14 @@ class Direction:
             self._deliver(piece)
 
     def next_s(self) -> float | None:
-        """When something is due next."""
+        """When something is next due."""
         times = [self._free_s] if self._buffer else []
         times += [self._flying[0][0]] if self._flying else []
         return min(times) if times else None
 
 
 class PtyEnd:
-    """The modem's side of a pseudo-terminal. What can't be written yet is kept."""
+    """The modem's side of a pseudo-terminal. Output that can't be written yet is kept."""
 
     def __init__(self, on_data: Callable[[bytes], None], room: Callable[[], int]) -> None:
         self._on_data, self._room = on_data, room
@@ -126,7 +126,7 @@ class PtyEnd:
         self.is_open = True
 
     def look(self) -> None:
-        """Read only while there is room: else the tty fills, as with hardware flow control."""
+        """Read only while there is room: otherwise the tty fills up, as with hardware flow control."""
         wanted = self._room() > 0
         loop = asyncio.get_running_loop()
         if wanted and not self._is_reading:
@@ -136,12 +136,12 @@ class PtyEnd:
         self._is_reading = wanted
 
     def write(self, data: bytes) -> None:
-        """For the computer."""
+        """Output for the computer."""
         self._pending += data
         self._writable()
 
     def close(self) -> None:
-        """Give the pseudo-terminal back."""
+        """Release the pseudo-terminal."""
         self.is_open = False
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._master)

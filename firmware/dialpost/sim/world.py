@@ -1,8 +1,8 @@
 """The simulated world: the real station, with a simulated line and provider around it, in one folder.
 
-Nothing of the station is replaced but the link. Users reach it at 127.0.0.1; the provider's side comes from
-127.0.0.2, so that the station can tell them apart as it would on two networks. All ports are free ones.
-Runs in one event loop; several worlds may live in one.
+Only the station's link is replaced. Users reach it at 127.0.0.1; the provider's side comes from 127.0.0.2, so that
+the station can distinguish them as it would on two networks. All ports are free ones. Runs in one event loop;
+several worlds may live in one.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class World:
         self._run_dir = folder / "run"
 
     async def start(self) -> None:
-        """Return when mail can be handed in. Raises: DialpostError."""
+        """Return when mail can be submitted. Raises: DialpostError."""
         self._began_s = asyncio.get_running_loop().time()
         await self.provider.start()
         self.config = self._make_config(self.line.open_up(self.provider.port))
@@ -120,7 +120,7 @@ class World:
 
     @property
     def station(self) -> Station:
-        """The station that runs now: a commit puts another in its place. Between the two it is the former."""
+        """The current station: a commit replaces it. During the replacement it is the old one."""
         self._station = self.daemon.station or self._station
         assert self._station is not None
         return self._station
@@ -165,7 +165,7 @@ class World:
         return next(port for listener, _, port in self.station.doors if listener is door)
 
     def seconds(self) -> float:
-        """Since the world began."""
+        """Seconds since the world began."""
         return asyncio.get_running_loop().time() - self._began_s
 
     def _note_lights(self, state: StationState, lights: Lights) -> None:
@@ -194,17 +194,17 @@ class World:
             raise DialpostError(f"The station did not accept a submitted message: {fault_words(error)}") from error
 
     def hold(self, letters: Sequence[Letter]) -> None:
-        """Mail for the station waits at the provider."""
+        """Put mail for the station at the provider."""
         for letter in letters:
             self.provider.hold(Held(letter.sender, letter.recipients, letter.content))
 
     async def call(self) -> CallRecord:
-        """Press the button; the last call's record once it and its redials are over."""
+        """Press the button; returns the last call's record once it and its redials are over."""
         self.station.calls.request(CallReason.BUTTON)
         return await self.station.calls.finished()
 
     async def delivered_locally(self) -> None:
-        """Wait until everything taken in for local mailboxes is in them."""
+        """Wait until everything accepted for local mailboxes is in them."""
         while (await self.station.counts()).waiting_local:  # noqa: ASYNC110 - the store tells nobody
             await asyncio.sleep(0.05)
 

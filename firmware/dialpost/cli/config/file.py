@@ -94,7 +94,7 @@ def _explain(args: argparse.Namespace) -> int:
 def _keys(named: str) -> tuple[Key, ...]:
     """All settings, those of a section, or one. Raises: NotFoundError."""
     if named:
-        key_help(named)  # says what is meant by one that is not there
+        key_help(named)  # suggests the nearest if there is none of that name
     return tuple(
         Key(
             key=field.key,

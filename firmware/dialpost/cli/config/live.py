@@ -1,6 +1,6 @@
 """`dialpost config set|unset|compare|history|rollback`: the configuration of the running station, for scripts.
 
-Each is one session over the control socket: open, change, check, commit. For more than that there is the console.
+Each is one session over the control socket: open, change, check, commit. For anything more, use the console.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _history(args: argparse.Namespace) -> int:
 
 
 def _talk(args: argparse.Namespace) -> ControlConnection:
-    """A session of its own. Raises: ControlError."""
+    """A new session. Raises: ControlError."""
     talk = ControlConnection(control_path(args))
     talk.ask(api.OPEN, who="")
     return talk
@@ -141,5 +141,5 @@ def _tell(lines: Sequence[str]) -> None:
 
 
 def _value(word: str) -> str:
-    """Raises: EOFError if it is to be read and nothing comes: that is no empty value."""
+    """Raises: EOFError if it is to be read and the input ends: that is not an empty value."""
     return input_line() if word == FROM_INPUT else word

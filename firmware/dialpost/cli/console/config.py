@@ -1,4 +1,4 @@
-"""The console's commands about the configuration: each asks the editing session and says what came of it."""
+"""The console's commands about the configuration: each calls the editing session and reports the result."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class ConfigCommands:
         """Whether there are changes that are not committed."""
         return self._session.is_changed
 
-    # -- looking --------------------------------------------------------------------------------------
+    # -- showing --------------------------------------------------------------------------------------
 
     def _show(self, order: Order, *, everything: bool) -> None:
         key = order.arguments[0] if order.arguments else ""
@@ -130,7 +130,7 @@ class ConfigCommands:
 
     def _ask_value(self, key: str, field: Field | None) -> str:
         if field is None:
-            self._session.ask(api.SHOW, key=key)  # says which key was meant
+            self._session.ask(api.SHOW, key=key)  # suggests the key that was meant
             raise NotFoundError(f"There is no key {key}.")
         self._terminal.say(f"{field.setting.help} It is {field.type_words()}.")
         return self._terminal.ask(f"{key} = ")
@@ -173,7 +173,7 @@ class ConfigCommands:
         self.load(self._pasted())
 
     def give_up_changes(self) -> None:
-        """Ask before another configuration takes the place of changes not committed. Raises: AskCancelledError."""
+        """Ask before another configuration replaces uncommitted changes. Raises: AskCancelledError."""
         if not self.is_changed:
             return
         self._terminal.say("You have uncommitted changes (`compare` shows them). They would be lost.")
@@ -213,7 +213,7 @@ class ConfigCommands:
             "puts them into effect."
         )
 
-    # -- in force -------------------------------------------------------------------------------------
+    # -- committing -----------------------------------------------------------------------------------
 
     def _commit_confirm(self, order: Order) -> None:
         text = order.arguments[0]
@@ -267,12 +267,13 @@ class ConfigCommands:
 
 
 def _short(line: str) -> str:
-    """A long list in part: after each item added to it, a slow line has better to do. `compare` shows all."""
+    """A long list is shown in part: after each added item, a slow line has better things to do. `compare` shows all
+    of it."""
     return line if len(line) <= _LONGEST_ANSWER else f"{line[:_LONGEST_ANSWER]} ..."
 
 
 def whole(text: str) -> int:
-    """A number typed. Raises: NotFoundError."""
+    """A typed number. Raises: NotFoundError."""
     number = whole_number(text)
     if number is None:
         raise NotFoundError(f"{one_line(text, 40)} is not a number. `history` lists the numbers.")

@@ -1,7 +1,7 @@
 """`dialpost console`: log in at a serial line, over ssh or at a local terminal, and work with the station.
 
-A thin face of the daemon's control socket. Before the first configuration it is the set-up wizard; where the
-configuration can't be used or no daemon answers, the rescue menu; else the command line.
+A thin face of the daemon's control socket. Before the first configuration it is the set-up wizard; if the
+configuration can't be used or no daemon answers, the rescue menu; otherwise the command line.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 MOST_TRIES = 5
 DAEMON_STARTS_S = 10.0
-"""How long a daemon that does not answer is waited for: after a boot the console is there first."""
+"""How long to wait for a daemon that does not answer: after a boot the console is ready first."""
 _LONGEST_PAUSE_S = 30.0
 _DUMB = {"", "dumb", "unknown"}
 
@@ -74,7 +74,7 @@ def _console(args: argparse.Namespace) -> int:
     if args.markdown:
         print(page(), end="")
         return 0
-    # Everything it writes lies in folders of the station's user, who could lead root elsewhere by a link.
+    # Everything it writes is in folders of the station's user, who could redirect root with a link.
     become_owner_of(args.config.absolute().parent, DEVICE_GROUPS)
     failures = Failures()
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -94,12 +94,12 @@ def _console(args: argparse.Namespace) -> int:
 
 
 def _leave(number: int, frame: object) -> None:
-    """Ended from outside: as if the terminal were gone, so that it is left as it was found."""
+    """Ended from outside: handled like a lost terminal, so that the terminal is restored."""
     raise TerminalGoneError("The console was terminated.")
 
 
 def _config(args: argparse.Namespace) -> ConsoleConfig:
-    """[console] as far as it can be read: the console comes up whatever else is wrong."""
+    """[console] as far as it can be read: the console starts whatever else is wrong."""
     try:
         config: Config = load_config(args)
     except (ConfigError, NotFoundError):
@@ -108,7 +108,8 @@ def _config(args: argparse.Namespace) -> ConsoleConfig:
 
 
 def make_terminal(tty: ConsoleTty, config: ConsoleConfig, *, is_serial: bool) -> ConsoleTerminal:
-    """What a serial line's other end is, the configuration says; of every other terminal its environment."""
+    """For a serial line the configuration says what is at the other end; for every other terminal the environment
+    does."""
     locale = next((value for name in ("LC_ALL", "LC_CTYPE", "LANG") if (value := os.environ.get(name))), "")
     dumb = config.terminal is TerminalKind.DUMB if is_serial else os.environ.get("TERM", "") in _DUMB
     utf8 = config.utf8 if is_serial else "utf" in locale.lower()
@@ -116,7 +117,7 @@ def make_terminal(tty: ConsoleTty, config: ConsoleConfig, *, is_serial: bool) ->
 
 
 class Failures:
-    """Wrong passwords since the last right one. Each makes the next try wait longer."""
+    """Wrong passwords since the last right one. Each makes the next attempt wait longer."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -128,7 +129,7 @@ class Failures:
 
 
 class Visit:
-    """One visit, from the greeting to the good-bye."""
+    """One visit, from the greeting to the farewell."""
 
     def __init__(self, terminal: ConsoleTerminal, args: argparse.Namespace, failures: Failures) -> None:
         self._terminal, self._args, self._failures = terminal, args, failures
@@ -148,15 +149,15 @@ class Visit:
             lost = " Uncommitted changes are lost." if self._session.is_changed else ""
             farewell = f"\nSession closed after {idle_s / 60:g} minutes without input.{lost}\n{farewell}"
         except AskCancelledError:
-            pass  # Ctrl-C or Ctrl-D at the password or in between: as good as a good-bye
+            pass  # Ctrl-C or Ctrl-D at the password or in between means leaving
         finally:
             self._session.close()
         self._terminal.paged(False)
-        with contextlib.suppress(IdleTooLongError):  # a terminal that takes nothing gets no word either
+        with contextlib.suppress(IdleTooLongError):  # a terminal that accepts no output gets no farewell either
             self._terminal.say(farewell)
 
     def _wait_for_somebody(self) -> None:
-        """A serial line does not tell that somebody plugged in: Enter does. No session waits meanwhile."""
+        """A serial line does not report that somebody plugged in; Enter does. No session is open meanwhile."""
         while True:
             try:
                 self._terminal.ask(f"{_greeting(self._args)} Press Enter. ")
@@ -182,7 +183,7 @@ class Visit:
                 terminal.say(str(error))
                 return False
             self._failures.count += 1
-            if self._args.tty is not None:  # elsewhere standard error is the person's own screen
+            if self._args.tty is not None:  # elsewhere standard error is the user's own screen
                 _log.warning("console: wrong password who=%r tries=%s", self._who, self._failures.count)
             time.sleep(self._failures.pause_s)
             terminal.drop_typed_ahead()
@@ -192,7 +193,7 @@ class Visit:
     # -- the work -------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        """Set-up where there is nothing yet, rescue where something is broken, else the command line."""
+        """Set-up if there is nothing yet, rescue if something is broken, otherwise the command line."""
         terminal, args = self._terminal, self._args
         while True:
             found = self._open()
@@ -234,7 +235,7 @@ class Visit:
             return False
 
     def _open(self) -> Opened | None:
-        """Begin the session. A daemon that is just starting is waited for."""
+        """Begin the session; waits for a daemon that is just starting."""
         path, is_told = control_path(self._args), False
         give_up_s = time.monotonic() + DAEMON_STARTS_S
         while not ControlClient(path, 5.0).available() and time.monotonic() < give_up_s:
@@ -245,7 +246,7 @@ class Visit:
         try:
             found = self._session.open()
             while found.mode == "unreadable" and not found.problems and time.monotonic() < give_up_s:
-                time.sleep(0.2)  # nothing is wrong with it: one station is being put in the place of another
+                time.sleep(0.2)  # nothing is wrong: one station is replacing another
                 found = self._session.open()
             return found
         except ControlError as error:
@@ -262,7 +263,7 @@ def _greeting(args: argparse.Namespace) -> str:
 
 
 def who(tty: Path | None) -> str:
-    """Who sits there, for the history and for the other sessions."""
+    """Who is at the terminal, for the history and for the other sessions."""
     if tty is not None:
         return f"the admin at the serial console ({str(tty).removeprefix('/dev/')})"
     user = os.environ.get("USER") or os.environ.get("LOGNAME") or str(os.geteuid())

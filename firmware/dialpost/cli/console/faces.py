@@ -1,4 +1,4 @@
-"""Commands of the `dialpost` command line run within the console: the same code, its words on this terminal.
+"""Commands of the `dialpost` command line run within the console: the same code, with its output on this terminal.
 
 A face prints with `print`, asks with `input` and `ask_secret`, and knows no console: while it runs, the standard
 streams are the console's terminal.
@@ -22,7 +22,7 @@ _LENDING = ("modem", "terminal")
 
 
 class Faces:
-    """Runs them for one console. `shared` holds what `dialpost console` itself was given."""
+    """Runs them for one console. `shared` has the options given to `dialpost console` itself."""
 
     def __init__(self, shared: argparse.Namespace, terminal: ConsoleTerminal) -> None:
         self._shared, self._terminal = shared, terminal
@@ -36,11 +36,11 @@ class Faces:
                 with self._lent(words, fd_of):
                     args.func(args)
             except (TerminalGoneError, IdleTooLongError):
-                raise  # that does not concern the command
+                raise  # options that do not concern the command
             except DialpostError as error:
                 self._terminal.say(str(error))
             except SystemExit:
-                pass  # the parser has said what it did not understand
+                pass  # the parser has reported what it did not understand
 
     @contextlib.contextmanager
     def _lent(self, words: Sequence[str], streams: _Streams) -> Iterator[None]:
@@ -68,7 +68,8 @@ class Faces:
 
 
 class _Streams:
-    """Standard input and output of a face: whole lines are said, what has no end yet is the next prompt."""
+    """Standard input and output of a face: complete lines are printed, an incomplete one becomes the next
+    prompt."""
 
     def __init__(self, terminal: ConsoleTerminal) -> None:
         self.terminal = terminal
@@ -76,7 +77,7 @@ class _Streams:
         self._begun = ""
 
     def write_exactly(self, text: str) -> None:
-        """Text for a program: neither folded nor stopped at the end of the screen."""
+        """Text for a program: neither folded nor paged."""
         self.finish()
         self.terminal.say_exactly(text.rstrip("\n"))
 

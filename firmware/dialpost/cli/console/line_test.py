@@ -1,4 +1,5 @@
-"""Trying the line at the end of the set-up: the modem in words, then a first call if the person agrees."""
+"""Testing the line at the end of the set-up: the modem, step by step in words, then a first call if the operator
+agrees."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ def try_line(
     client: ControlClient,
     interruptible: Callable[[], AbstractContextManager[None]],
 ) -> str:
-    """What the test leaves open, a sentence for the operator; "" if nothing. Within `interruptible` Ctrl-C
-    raises KeyboardInterrupt: then the call goes on unseen. Raises: TerminalGoneError, IdleTooLongError.
+    """What the test leaves open, a sentence for the operator; "" if nothing. Within `interruptible` Ctrl-C raises
+    KeyboardInterrupt: then the call continues unseen. Raises: TerminalGoneError, IdleTooLongError.
     """
     uncalled = ""
     try:
@@ -58,7 +59,7 @@ async def _test_modem(terminal: Terminal, config: Config) -> bool:
     files = BoardFiles()
     profile, country = files.profile(config.modem.profile), files.country(config.modem.country)
     async for finding in ModemCheck(config.modem, profile, country, open_port).examine():
-        if finding.subject != "a call":  # that comes next, and with mail
+        if finding.subject != "a call":  # that follows next, with mail
             _show(terminal, finding)
             has_fault |= finding.severity is Severity.FAULT
     return has_fault
@@ -76,7 +77,7 @@ def _first_call(
     interruptible: Callable[[], AbstractContextManager[None]],
     uncalled: str,
 ) -> str:
-    """`uncalled`: what is open where the operator wants no call."""
+    """`uncalled`: what remains open if the operator wants no call."""
     terminal.say()
     terminal.say("Call the provider now? The station fetches waiting mail. A call may cost money.")
     try:

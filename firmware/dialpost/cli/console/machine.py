@@ -1,4 +1,4 @@
-"""The console's commands about the station and the machine that are no commands of the command line."""
+"""The console's commands about the station and the machine that the command line does not have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}\Z")
 
 
 class StationCommands:
-    """Bound to one terminal. `who` is written down where something is done to the machine."""
+    """Bound to one terminal. `who` is recorded when something is done to the machine."""
 
     def __init__(
         self, terminal: ConsoleTerminal, args: argparse.Namespace, config: ConfigCommands, who: str
@@ -72,7 +72,7 @@ class StationCommands:
         machine.ping(self._address_of(host), self._terminal.say)
 
     def _address_of(self, host: str) -> str:
-        """By the name servers of the line, which only the daemon knows; else as the system finds it."""
+        """Using the line's name servers, which only the daemon knows; otherwise the system's."""
         if ":" in host or host.replace(".", "").isdigit():
             return host
         try:
@@ -149,9 +149,9 @@ def _config_or_default(args: argparse.Namespace) -> StationConfig:
 
 
 def log_lines(args: argparse.Namespace, most: int) -> list[str]:
-    """The newest lines of the log: the journal's, or where there is none those the daemon keeps.
+    """The newest log lines: the journal's or, without one, those that the daemon keeps.
 
-    Raises: ControlError if neither can be had.
+    Raises: ControlError if neither is available.
     """
     found = machine.journal(most)
     if found is not None:
@@ -160,7 +160,7 @@ def log_lines(args: argparse.Namespace, most: int) -> list[str]:
 
 
 def change_password(terminal: ConsoleTerminal, password: AdminPassword) -> None:
-    """Ask for the old one and twice for the new one. Raises: AskCancelledError, DialpostError."""
+    """Ask for the old one once and for the new one twice. Raises: AskCancelledError, DialpostError."""
     if password.is_set():
         old = terminal.ask("Old password: ", secret=True)
         if not password.is_right(old):

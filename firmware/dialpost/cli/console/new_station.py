@@ -1,7 +1,7 @@
-"""Making a station of the wizard's answers: admin password, accounts, and the commit that puts all in force.
+"""Making a station from the wizard's answers: admin password, accounts, and the commit that activates it all.
 
 Before there is a station its accounts are written to the card directly, as `dialpost account` does without a
-daemon. What was made before a commit that fails is undone.
+daemon. If the commit fails, what was made before it is undone.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _WARN_FIRST = "WarnFirstError"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The station runs. `words` should be known; `problems` are those of them that say what is not in force."""
+    """The station runs. `words` should be shown; `problems` are those of them that say what was not applied."""
 
     words: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 class Maker:
-    """`talk` has an open session. `is_running`: there is a station already, which makes the accounts itself."""
+    """`talk` has an open session. `is_running`: a station already runs, which makes the accounts itself."""
 
     def __init__(self, config_path: Path, talk: ControlConnection, *, is_running: bool) -> None:
         self._config_path, self._talk, self._is_running = config_path, talk, is_running
 
     def make(self, result: Result, is_wanted: Callable[[Sequence[str]], bool]) -> Made:
-        """Put it in force. `is_wanted` is asked where somebody would be cut off.
+        """Activate it. `is_wanted` is asked if somebody would be disconnected.
 
-        Raises: DialpostError; all is as before then.
+        Raises: DialpostError; everything is as before then.
         """
         with contextlib.ExitStack() as undo:
             if result.admin_password:
@@ -85,7 +85,7 @@ class Maker:
 
 
 async def _add(service: AccountService, name: str, password: str) -> None:
-    """An account of that name left by a set-up that the power cut: it gets the new password."""
+    """An account of that name was left by a set-up that a power cut interrupted: it gets the new password."""
     if name in service.directory.accounts:
         await service.set_password(name, password)
     else:

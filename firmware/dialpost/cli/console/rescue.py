@@ -1,7 +1,8 @@
 """The rescue menu at a terminal: from a configuration that can't be used to a station that runs.
 
-Through the daemon where one answers (it takes what is repaired at once); without one on the card directly, for the
-next start. Who is let in is decided before (`cli/console/console`). Blocking; one person, one line at a time.
+Works through the daemon if one answers (it loads what was repaired immediately); without one, directly on the card,
+for the next start. `cli/console/console` has decided beforehand who may enter. Blocking; one operator, one line at
+a time.
 """
 
 from __future__ import annotations
@@ -62,12 +63,12 @@ class Left(Enum):
     """How the menu was left."""
 
     REPAIRED = "repaired"  # a station runs now
-    PROMPT = "prompt"  # a command line is wanted
+    PROMPT = "prompt"  # the operator wants the command line
     GONE = "gone"
 
 
 class Rescue:
-    """`who` is written into the history."""
+    """`who` is recorded in the history."""
 
     def __init__(self, terminal: Terminal, args: argparse.Namespace, who: str, site: Site) -> None:
         self._terminal, self._args, self._who, self._site = terminal, args, who, site
@@ -75,7 +76,7 @@ class Rescue:
         self._left: Left | None = None
 
     def run(self) -> Left:
-        """Until it is left. Raises: TerminalGoneError, IdleTooLongError."""
+        """Run until the operator leaves it. Raises: TerminalGoneError, IdleTooLongError."""
         doing: dict[Action, Callable[[], None]] = {
             Action.SHOW: lambda: say_lines(self._terminal, self._trouble().details()),
             Action.GO_BACK: self._go_back,
@@ -97,7 +98,7 @@ class Rescue:
         return self._left
 
     def _asked(self) -> Action | None:
-        """One that was picked; None if it is not a number of the menu."""
+        """The chosen one; None if it is not a number in the menu."""
         try:
             action = pick(self._terminal.ask("Number: "))
         except AskCancelledError:
@@ -119,7 +120,7 @@ class Rescue:
     def _leave(self, how: Left) -> None:
         self._left = how
 
-    # -- what is so -----------------------------------------------------------------------------------
+    # -- the state ------------------------------------------------------------------------------------
 
     def _trouble(self) -> Trouble:
         problems: tuple[str, ...] = ()
@@ -145,7 +146,7 @@ class Rescue:
     # -- repairing --------------------------------------------------------------------------------------
 
     def _go_back(self) -> None:
-        self._history.current()  # what was edited by hand gets its number first
+        self._history.current()  # a file edited by hand gets its number first
         kept = [
             Earlier(
                 one.number,
@@ -179,7 +180,7 @@ class Rescue:
         return ""
 
     def _edit(self) -> None:
-        """Key by key, until nothing is wrong or the person has enough. Raises: ConfigError if it is not TOML."""
+        """Key by key, until nothing is wrong or the operator stops. Raises: ConfigError if it is not TOML."""
         candidate = Candidate(self._text())
         while True:
             say_lines(self._terminal, "\n".join(f"- {problem}" for problem in candidate.problems()))
@@ -196,7 +197,7 @@ class Rescue:
         self._activate(candidate.text, "repaired")
 
     def _changed(self, candidate: Candidate, key: str) -> Candidate:
-        """With another value, or without the key. A secret is typed twice, unseen."""
+        """With another value, or without the key. A secret is typed twice, without echo."""
         field = field_of(key)
         is_secret = field is not None and field.setting.secret
         value = self._terminal.ask(f"{key} = (Enter: remove the key) ", secret=is_secret)
@@ -230,7 +231,8 @@ class Rescue:
             self._leave(Left.REPAIRED)
 
     def _activate(self, text: str, comment: str) -> None:
-        """By the daemon, or for the next start where none runs. Raises: DialpostError; all is as before then."""
+        """By the daemon or, if none runs, for the next start. Raises: DialpostError; everything is as before
+        then."""
         if not self._client().available():
             parse_config(text)
             clock = Clock()

@@ -1,7 +1,7 @@
-"""The console's side of an editing session: one connection to the daemon, opened again where it broke.
+"""The console's side of an editing session: one connection to the daemon, reopened if it is lost.
 
-The candidate lives in the daemon and ends with the connection. What the person must hear of it is collected here:
-notices of other sessions, a commit that is about to be rolled back.
+The candidate lives in the daemon and ends with the connection. Notices for the operator are collected here: from
+other sessions, and about a commit that is about to be rolled back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LAST_CALL_S = 60.0
 
 
 class EditingSession:
-    """The session of `who` at the daemon behind `socket`; begun at the first question."""
+    """The session of `who` with the daemon behind `socket`; begun at the first request."""
 
     def __init__(self, socket: Path, who: str) -> None:
         self._socket, self._who = socket, who
@@ -29,7 +29,7 @@ class EditingSession:
         self._on_trial: int | None = None
 
     def open(self) -> api.Opened:
-        """Begin it; what it finds (mode, number, problems, others). Raises: ControlError."""
+        """Begin it; returns what it finds (mode, number, problems, others). Raises: ControlError."""
         self.close()
         talk = ControlConnection(self._socket)
         try:
@@ -41,7 +41,7 @@ class EditingSession:
         return found
 
     def ask(self, method: Method[P, D, A], *args: P.args, **params: P.kwargs) -> A:
-        """Ask. Raises: ControlError; without `kind` the daemon is gone, and with it the candidate."""
+        """Send a request. Raises: ControlError; without `kind` the daemon is gone, and with it the candidate."""
         if self._talk is None:
             self.open()
         assert self._talk is not None
@@ -62,14 +62,14 @@ class EditingSession:
             raise ControlError(f"{error}{lost}") from error
 
     def close(self) -> None:
-        """End it: the candidate is gone, an unconfirmed commit is rolled back."""
+        """End it: the candidate is discarded, an unconfirmed commit is rolled back."""
         if self._talk is not None:
             self._talk.close()
         self._talk, self.is_changed, self._is_warned = None, False, False
         self._on_trial = None
 
     def news(self) -> list[str]:
-        """What to tell now; nothing where nobody answers (the next command says so)."""
+        """The notices to show now; none if nobody answers (the next command says so)."""
         if self._talk is None:
             return []
         with contextlib.suppress(ControlError):
@@ -78,7 +78,7 @@ class EditingSession:
         return ["The daemon has stopped answering."]
 
     def _rolled_back(self, found: api.Notices) -> list[str]:
-        """Once, when a commit of this session was rolled back: its candidate still has the changes."""
+        """Shown once, when a commit of this session was rolled back: its candidate still has the changes."""
         was, self._on_trial = self._on_trial, found.revert_number if found.revert_is_mine else None
         if was is None or self._on_trial is not None:
             return []
@@ -86,7 +86,7 @@ class EditingSession:
         return ["Your candidate still has those changes; `discard` drops them."]
 
     def _last_call(self, found: api.Notices) -> list[str]:
-        """Once, when a commit of this session is rolled back soon."""
+        """Shown once, when a commit of this session will soon be rolled back."""
         left_s = found.revert_in_s
         if left_s is None or not found.revert_is_mine:
             self._is_warned = False

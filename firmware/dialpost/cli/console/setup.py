@@ -1,4 +1,4 @@
-"""The console's commands about the first set-up: the wizard once more, and the page it left."""
+"""The console's commands about the first set-up: running the wizard again, and showing its page."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class SetUpCommands:
         self._terminal.say(f"Saved as {path.name}. You can remove the stick.")
 
     def _page(self) -> str:
-        """Made again, so that it tells what holds now. Raises: ControlError if no station runs."""
+        """Made again, so that it shows the current state. Raises: ControlError if no station runs."""
         users = [account.name for account in self._session.ask(LIST)]
         return leave_summary(self._terminal, site_of(self._args, self._terminal), load_config(self._args), users)
 
 
 def site_of(args: argparse.Namespace, terminal: ConsoleTerminal) -> Site:
-    """Where the wizard does its work."""
+    """Where the wizard works."""
     tty = getattr(args, "tty", None)
     return Site(args.config, control_path(args), str(tty) if tty is not None else "", terminal.tty.interruptible)

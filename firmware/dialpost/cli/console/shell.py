@@ -1,7 +1,7 @@
 """The console's command line: a line is read, understood by the one table, and carried out; until `exit`.
 
-Nothing a command does ends the session but `exit`, a time-out and a lost terminal: what is expected is reported
-in its words, a bug of ours as a bug.
+Only `exit`, a time-out and a lost terminal end the session: expected failures are reported in their own words, a
+bug of ours as a bug.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 _MOST_CHOICES = 200
 
 _ASKED_OF_STATION = frozenset({"commit", "confirm", "account", "alias", "queue"})
-"""Commands that the station carries out: Ctrl-C ends only the waiting here."""
+"""Commands that the station carries out: Ctrl-C ends only the wait for them."""
 _MAY_BE_DONE = " The station may still have carried it out: check before you repeat it."
 _MAKING = frozenset({"commit", "restore", "load"})
-"""Commands after which a station may run that no wizard has given a password."""
+"""Commands after which a station may run without a password from the wizard."""
 
 
 class Shell:
@@ -57,11 +57,11 @@ class Shell:
 
     @property
     def known(self) -> frozenset[str]:
-        """The names of the commands that are carried out here, faces apart."""
+        """The names of the commands that are carried out here, not counting faces."""
         return frozenset(self._handlers)
 
     def run(self) -> None:
-        """Until `exit` or Ctrl-D. Raises: TerminalGoneError, IdleTooLongError."""
+        """Run until `exit` or Ctrl-D. Raises: TerminalGoneError, IdleTooLongError."""
         while True:
             prompt = "dialpost*> " if self._session.is_changed else "dialpost> "
             event = self._terminal.line(prompt, Mode.COMMAND, self._language, self._session.news)
@@ -137,7 +137,7 @@ class Shell:
     # -- what Tab offers ------------------------------------------------------------------------------
 
     def _choices(self, source: Source, words: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """From the declarations, or from the station; a station that does not answer offers nothing."""
+        """From the declarations, or from the station; if the station does not answer, there are none."""
         asked: dict[Source, Callable[[], list[tuple[str, str]]]] = {
             Source.NUMBER: self._numbers,
             Source.ACCOUNT: self._accounts,

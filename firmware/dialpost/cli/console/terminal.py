@@ -1,6 +1,6 @@
-"""The console's terminal for dialogues and commands: the line editor on a real tty, a pager, the idle time.
+"""The console's terminal for dialogues and commands: the line editor on a real tty, a pager, the idle time-out.
 
-Blocking; one thread, the tty's own reader apart.
+Blocking; one thread, apart from the tty's own reader.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dialpost.core.console.page import MORE, Page, plain, rows
 from dialpost.core.errors import AskCancelledError, IdleTooLongError
 
 POLL_S = 2.0
-"""How often it is asked whether there is something to tell while a line is waited for."""
+"""How often to ask for news while waiting for a line."""
 _PAUSE_S = 0.3
 _DRAW_LATER_S = 0.02
 _WRITE_S = 120.0
@@ -33,7 +33,7 @@ class Tty(Protocol):
         """Send all. Raises: TerminalGoneError, IdleTooLongError."""
 
     def is_busy(self) -> bool:
-        """Whether output still waits."""
+        """Whether output is still waiting."""
 
     def size(self) -> tuple[int, int]:
         """Columns and rows."""
@@ -70,13 +70,13 @@ class ConsoleTerminal:
             self._row(row)
 
     def say_exactly(self, text: str) -> None:
-        """Print lines for a program or for pasting back: whole, without a stop. Raises: TerminalGoneError."""
+        """Print lines for a program or for pasting back: unfolded and without paging. Raises: TerminalGoneError."""
         self.paged(False)
         for line in text.split("\n"):
             self._row(plain(line, utf8=self._utf8))
 
     def paged(self, wanted: bool) -> None:
-        """From here on, stop at the end of each screen (or don't). The screen counts as read."""
+        """From here on, stop at the end of each screen, or don't. The current screen counts as read."""
         self._is_paged, self._is_muted = wanted and not self._dumb, False
         self._page.start()
 
@@ -88,7 +88,7 @@ class ConsoleTerminal:
             self._send(row.encode("utf-8" if self._utf8 else "ascii", "replace") + b"\r\n")
 
     def _more(self) -> None:
-        """Wait for a key. What is typed ahead (a paste) is not eaten: then there is no stop."""
+        """Wait for a key. Input typed ahead (a paste) is not consumed: then there is no stop."""
         self._editor.receive(self.tty.read(0))
         if self._editor.has_input:
             self._page.start()
@@ -129,7 +129,7 @@ class ConsoleTerminal:
         helper: Helper | None = None,
         news: Callable[[], Sequence[str]] | None = None,
     ) -> Event:
-        """Wait for a line. `news` is asked every `POLL_S` for what is to be shown meanwhile."""
+        """Wait for a line. `news` is called every `POLL_S` for anything to show meanwhile."""
         editor, pressed, since_s = self._editor, -1, 0.0
         polled_s = time.monotonic()
         editor.begin(plain(prompt, utf8=self._utf8), mode, helper)
@@ -160,11 +160,11 @@ class ConsoleTerminal:
                 self._editor.interject(row.encode("utf-8" if self._utf8 else "ascii", "replace") + b"\r\n")
 
     def forget_newest(self) -> None:
-        """The command typed last is not to be had with the arrow keys."""
+        """Remove the last command from the history."""
         self._editor.forget_newest()
 
     def drop_typed_ahead(self) -> None:
-        """Forget what was typed while nothing was asked."""
+        """Discard what was typed while nothing was asked."""
         while data := self.tty.read(0):
             self._editor.receive(data)
         self._editor.drop_input()

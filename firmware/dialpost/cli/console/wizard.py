@@ -1,8 +1,8 @@
-"""The set-up wizard at a terminal: asks, puts the answers in force, tries the line, leaves a page to print.
+"""The set-up wizard at a terminal: asks, applies the answers, tests the line, leaves a page to print.
 
-Until the person says `yes` on the review page nothing is written. Then accounts and admin password are made, and
-the configuration is committed last: that one rename is what makes the station. Whatever comes before it and fails,
-or is interrupted by a hang-up, is undone; a power cut leaves no configuration, so the wizard starts over.
+Nothing is written until the operator says `yes` on the review page. Then accounts and admin password are made, and
+finally the configuration is committed: that one rename is what makes the station. If an earlier step fails, or is
+interrupted by a hang-up, it is undone; a power cut leaves no configuration, so the wizard starts over.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ returns to the previous one, `quit` stops without saving.
 @dataclass(frozen=True, slots=True)
 class Site:
     """Where the station is: its configuration file and control socket, and the terminal's own device ("" = none),
-    which is not looked at for a modem. Within `interruptible` Ctrl-C breaks a long answer off.
+    which is not probed for a modem. Within `interruptible` Ctrl-C interrupts a long answer.
     """
 
     config_path: Path
@@ -59,7 +59,7 @@ class Site:
 
 
 def set_up(terminal: Terminal, site: Site) -> bool:
-    """Run the wizard; whether a configuration was put in force.
+    """Run the wizard; returns whether a configuration was committed.
 
     Raises: ControlError if no daemon answers, TerminalGoneError, IdleTooLongError.
     """
@@ -97,7 +97,7 @@ def set_up(terminal: Terminal, site: Site) -> bool:
 
 
 def say(terminal: Terminal, text: str) -> None:
-    """Paragraphs, filled to the width of a terminal; lines that begin with a space stay as they are."""
+    """Paragraphs, filled to the width of a terminal; lines that begin with a space are left unchanged."""
     for index, paragraph in enumerate(text.rstrip("\n").split("\n\n")):
         if index:
             terminal.say()
@@ -109,8 +109,8 @@ def say(terminal: Terminal, text: str) -> None:
 
 
 def _ask_all(terminal: Terminal, wizard: Wizard, site: Site) -> None:
-    """Until all is taken or given up. A question is shown once; after a refusal only its line returns. For a
-    modem is looked when it is asked for, each time until there is one.
+    """Ask until all answers are accepted or the operator quits. A question is shown once; after a refusal only its
+    prompt returns. The ports are probed when the modem is asked for, each time until one is found.
     """
     shown: Question | None = None
     has_modem = False
@@ -153,7 +153,7 @@ def say_lines(terminal: Terminal, text: str) -> None:
         terminal.say(textwrap.fill(line, _WIDTH, break_on_hyphens=False, break_long_words=False))
 
 
-# -- in force -------------------------------------------------------------------------------------------------
+# -- committing -----------------------------------------------------------------------------------------------
 
 
 def _account_names(talk: ControlConnection) -> tuple[str, ...]:
@@ -161,7 +161,7 @@ def _account_names(talk: ControlConnection) -> tuple[str, ...]:
 
 
 def _activate(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
-    """What the station runs with; None if it does not, and why has been reported."""
+    """The result if the station runs; None if it does not, which has been reported."""
     for sentence in result.warnings:
         say_lines(terminal, f"Note: {sentence}")
     terminal.say()
@@ -179,7 +179,7 @@ def _activate(terminal: Terminal, maker: Maker, result: Result) -> Made | None:
 
 
 def _end(problems: Sequence[str], left_open: str) -> str:
-    """That it works is said only where every step did."""
+    """Says that it works only if every step did."""
     if not problems:
         return f"The station is set up and running. {left_open}" if left_open else "The station works."
     lacks = "\n".join(f"- {problem}" for problem in problems)
@@ -199,7 +199,7 @@ def _is_wanted(terminal: Terminal, sentences: Sequence[str]) -> bool:
 
 
 def leave_summary(terminal: Terminal, site: Site, config: Config, users: Sequence[str]) -> str:
-    """Make the page and keep it on the card; the text."""
+    """Make the page and keep it on the card; returns its text."""
     doors = []
     try:
         told = ControlClient(site.socket).ask(STATUS).doors

@@ -1,4 +1,4 @@
-"""What the set-up wizard has to know of this machine before it asks, gathered from the edges."""
+"""What the set-up wizard has to know about this machine before it asks, gathered from the edges."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def look_around(config_path: Path, accounts: tuple[str, ...]) -> Facts:
 
 
 def system_timezone() -> str:
-    """The machine's time zone by name; "" if it is UTC, which a new board has for want of better."""
+    """The machine's time zone by name; "" if it is UTC, a new board's default."""
     zone = os.environ.get("TZ", "").removeprefix(":")
     if not zone and _LOCALTIME.is_symlink():
         zone = str(_LOCALTIME.readlink()).partition("zoneinfo/")[2]
@@ -46,8 +46,8 @@ def system_timezone() -> str:
 def look_for_modems(
     terminal: Terminal, own_tty: str, interruptible: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> tuple[PortOffer, ...]:
-    """Ask every port that is not the terminal's own. A silent one takes up to 40 s: Ctrl-C (a KeyboardInterrupt
-    within `interruptible`) leaves out the rest.
+    """Probe every port except the terminal's own. A silent one takes up to 40 s: Ctrl-C (a KeyboardInterrupt within
+    `interruptible`) skips the rest.
     """
     files = BoardFiles()
     hints = files.hints()

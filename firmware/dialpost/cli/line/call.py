@@ -14,7 +14,7 @@ from dialpost.edge.control_socket import ControlClient
 
 _WAIT_S = 24 * 3600.0  # a call has its own limit (call.max_call_s) and always ends
 
-_INTERRUPTED = 130  # as a shell tells of Ctrl-C
+_INTERRUPTED = 130  # as a shell reports Ctrl-C
 GOES_ON = (
     "The call continues and may cost money. To end it after the current message: `dialpost call cancel`; at "
     "once: `dialpost call cancel --now`. To see its result: `dialpost call history`."
@@ -113,7 +113,7 @@ def _now(args: argparse.Namespace) -> int:
 
 
 def _show_call(client: ControlClient, over_budget: bool) -> int:
-    """The steps of a call, made here, until it is over. Raises: KeyboardInterrupt, ControlError."""
+    """Make a call and show its steps until it is over. Raises: KeyboardInterrupt, ControlError."""
     ended = client.follow(api.NOW, lambda step: print(step, flush=True), _WAIT_S, over_budget=over_budget)
     print(ended.words)
     return ended.exit_status
@@ -173,7 +173,7 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def call_lines(call: api.Call) -> list[str]:
-    """Everything of one call, a line each."""
+    """Everything about one call, one line each."""
     over = ", budget overridden by the operator" if call.over_budget else ""
     lines = [f"Call {call.number}, {moment(call.started)}: {call.result}, reason: {call.reason}{over}"]
     how = [f"dialled {call.dialled}"] if call.dialled else []

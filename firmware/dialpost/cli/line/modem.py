@@ -1,4 +1,4 @@
-"""`dialpost modem`: which modems and countries are known, and finding, testing and talking to the one at hand."""
+"""`dialpost modem`: which modems and countries are supported; finding, testing and talking to the modem at hand."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _found_json(one: Found) -> local.Port:
 
 
 def _port_lines(one: Found) -> str:
-    """What to set besides, where it answers at another speed than its profile names, or lacks RTS and CTS."""
+    """What else to set if it answers at a speed other than its profile's, or lacks RTS and CTS."""
     assert one.suggestion is not None
     profile = BoardFiles().profile(one.suggestion.profile)
     speed = f"speed_bps = {one.speed_bps}\n" if one.speed_bps != profile.speed_bps else ""
@@ -270,11 +270,12 @@ def _show(finding: Finding) -> None:
         print(f"        -> {finding.advice}")
 
 
-# -- around it -----------------------------------------------------------------------------------------------
+# -- helpers -------------------------------------------------------------------------------------------------
 
 
 def _config_if_any(args: argparse.Namespace) -> Config | None:
-    """The configuration; None before there is one. A faulty one is reported, and the commands go on without it."""
+    """The configuration; None before there is one. A faulty one is reported, and the commands continue without
+    it."""
     try:
         return load_config(args)
     except NotFoundError:
@@ -285,7 +286,7 @@ def _config_if_any(args: argparse.Namespace) -> Config | None:
 
 
 def _modem_at_hand(args: argparse.Namespace, config: Config | None) -> ModemConfig:
-    """What is configured, with what the command line says instead. Raises: ConfigError if no port is named."""
+    """The configured settings, overridden by the command line. Raises: ConfigError if no port is named."""
     modem = config.modem if config is not None else ModemConfig()
     changes = {"port": args.port, "profile": args.profile, "speed_bps": args.speed}
     given = {name: value for name, value in changes.items() if value}
@@ -304,7 +305,7 @@ def _control(config: Config | None) -> ControlClient:
 
 
 def _refuse_during_call(config: Config | None) -> None:
-    """A running station that is in a call keeps its modem. Raises: DialpostError with what to do."""
+    """A running station keeps its modem during a call. Raises: DialpostError with what to do."""
     client = _control(config)
     if not client.available():
         return

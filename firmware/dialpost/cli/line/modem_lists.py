@@ -1,4 +1,4 @@
-"""`dialpost modem list` and `dialpost modem countries`: what the board folder knows."""
+"""`dialpost modem list` and `dialpost modem countries`: what is in the board folder."""
 
 from __future__ import annotations
 

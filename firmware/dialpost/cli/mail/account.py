@@ -1,7 +1,7 @@
 """`dialpost account add|passwd|edit|delete|list` and `dialpost alias add|edit|delete|list`.
 
-The running daemon makes the change, so it counts at once. Without one the same methods work on the files, as the
-user they belong to and under the data directory's lock.
+The running daemon makes the change, so it takes effect immediately. Without one the same methods work on the files,
+as the user they belong to and under the data directory's lock.
 """
 
 from __future__ import annotations
@@ -283,7 +283,7 @@ def quota_bytes(text: str | None) -> int | None:
         return 0 if word == _NO_QUOTA else None
     match = _SIZE.match(word)
     wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
-    if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit", or more than a request holds
+    if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit" or an impossible request
         raise AccountError(
             f"{one_line((text or '').strip(), 40)!r} is not a valid size; write for example 500M or 2G, or none."
         )
@@ -306,7 +306,7 @@ def _password(args: argparse.Namespace) -> str:
 
 
 def _ask(args: argparse.Namespace, method: Method[P, D, A], *rest: P.args, **params: P.kwargs) -> A:
-    """Let the running daemon do it, or without one do it here."""
+    """Let the running daemon do it; without one, do it here."""
     client = control_client(args)
     if client.available():
         return client.ask(method, *rest, **params)

@@ -23,7 +23,7 @@ from dialpost.front_panel import find_board
 
 BUTTON_S = 15.0
 DAEMON_S = 30.0
-"""So much longer than the test asked for the daemon may be silent."""
+"""How much longer than the requested test the daemon may be silent."""
 
 
 def add_parser(commands: Any) -> None:
@@ -128,7 +128,7 @@ def _board(args: argparse.Namespace) -> Board:
     """The named board, the configured one, or this machine's. Raises: NotFoundError, ConfigError."""
     name = args.name or ""
     if not name:
-        with contextlib.suppress(NotFoundError, ConfigError):  # a station that is not set up has pins all the same
+        with contextlib.suppress(NotFoundError, ConfigError):  # a station that is not set up has pins nevertheless
             name = load_config(args).panel.board
     board = find_board(PanelConfig(board=name))
     if board is None:

@@ -1,9 +1,9 @@
-"""`dialpost panel show PHASE`: the panel while no daemon shows it: boot, shutdown, update, a crash.
+"""`dialpost panel show PHASE`: the panel while no daemon drives it: boot, shutdown, update, a crash.
 
-The service manager's units run it (systemd/README.md). One process at a time can hold the lines: where the daemon
-has them, it shows the phase at the command's request over its control socket, while this command runs; where
-nobody has them, this command takes them and lets them go when it is ended. Without a board it does nothing, and
-succeeds: a station without lights is as good.
+systemd units run it (systemd/README.md). Only one process at a time can hold the lines. If the daemon has them, it
+shows the phase at this command's request over its control socket, as long as the command runs; if nobody has them,
+this command opens them and releases them when it ends. Without a board it does nothing, and succeeds: a station
+needs no lights.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from dialpost.front_panel import find_board
 
 PHASES = (Phase.BOOT, Phase.SHUTDOWN, Phase.UPDATE, Phase.CRASHED)
 WAIT_S = 20.0
-"""How long the chip may take to appear at power on, and another process to let the lines go."""
+"""How long the chip may take to appear at power-on, and another process to release the lines."""
 DAEMON_S = 5.0
 """How long the daemon may take to answer."""
 RENEW_S = 10.0
@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
 
 def _show(args: argparse.Namespace) -> int:
     config = Config()
-    with contextlib.suppress(NotFoundError, ConfigError):  # before the set-up there is a panel all the same
+    with contextlib.suppress(NotFoundError, ConfigError):  # even before the set-up there is a panel
         config = load_config(args)
     try:
         board = find_board(config.panel)
@@ -83,10 +83,10 @@ async def _run(config: PanelConfig, board: Board, daemon: ControlClient, phase: 
 
 
 async def _show_until_ended(config: PanelConfig, board: Board, daemon: ControlClient, phase: Phase) -> int:
-    """By the daemon while it runs and this is a phase it can show, else on the lines themselves."""
+    """Through the daemon if it runs and can show this phase, otherwise directly on the lines."""
     is_asked = phase in {Phase.UPDATE, Phase.SHUTDOWN}
     while True:
-        try:  # it has no event to wait for: a daemon tells nobody that it ends
+        try:  # there is no event to wait for: a daemon does not announce its end
             while is_asked and await _told_daemon(daemon, phase):
                 await asyncio.sleep(RENEW_S)
         finally:
@@ -96,7 +96,7 @@ async def _show_until_ended(config: PanelConfig, board: Board, daemon: ControlCl
             await _on_lines(config, board, phase)
         except LineBusyError:
             if is_asked:
-                continue  # a daemon that just starts: it will answer in a moment
+                continue  # a daemon that is just starting: it will answer in a moment
             raise
 
 

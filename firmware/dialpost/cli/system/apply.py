@@ -1,4 +1,4 @@
-"""`dialpost apply`: make the system as the configuration says, or show what would change."""
+"""`dialpost apply`: apply the configuration to the system, or show what would change."""
 
 from __future__ import annotations
 

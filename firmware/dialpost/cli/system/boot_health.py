@@ -1,8 +1,8 @@
-"""`dialpost-health.service`: looks at the station after each start, and tells U-Boot that it was a good one.
+"""`dialpost-health.service`: checks the station after each start, and records for U-Boot that it was healthy.
 
-Looked at are: no failed unit; where there is a configuration, that it can be read, that the daemon answers, that
-every door greets, and that the card takes a file (fsync). The line is not asked. Runs as root, ends when it has
-said so.
+It checks that no unit has failed and, if there is a configuration, that it can be read, that the daemon answers,
+that every door greets, and that the card accepts a file (fsync). It does not use the line. Runs as root, and ends
+once the verdict is recorded.
 """
 
 from __future__ import annotations
@@ -71,14 +71,15 @@ def main() -> int:
 
 
 def tell_it_was_good() -> None:
-    """A station that waited for this begins now, and looks at the update by itself; one not set up has none."""
+    """A station that waited for this starts now and checks the update itself; one that is not set up does not
+    run."""
     method = {ON_TRIAL: TRIAL_OVER, RUNNING: UPDATE_LOOK}.get(station_mode())
     if method:
         tell_station(method)
 
 
 def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = "") -> UpdateRecord | None:
-    """Put on record what this start says of the last update; the record, None if there was none."""
+    """Record what this start shows about the last update; returns the record, None if there was none."""
     record = updates.read()
     if record is None:
         return None
@@ -87,14 +88,14 @@ def judge_update(updates: UpdateFile, slot: Slot, *, is_well: bool, boot: str = 
         _log.warning("update: %s", judged.words)
         try:
             updates.write(judged)
-        except StorageError as error:  # news that is lost must not keep a good start from being one
+        except StorageError as error:  # lost news must not make a healthy start fail
             _log.error("update: %s", error)
     return judged
 
 
 def station_mode(config_path: Path = CONFIG) -> str:
-    """What the daemon does (RUNNING, ON_TRIAL, or that it is to be set up), which decides what it can be asked; ""
-    where none answers.
+    """What the daemon is doing (RUNNING, ON_TRIAL, or waiting to be set up), which decides what it can be asked; ""
+    if none answers.
     """
     try:
         config = ConfigFile(config_path).load()
@@ -106,7 +107,7 @@ def station_mode(config_path: Path = CONFIG) -> str:
 
 
 def tell_station(method: Method[[], NoParams, None], config_path: Path = CONFIG) -> bool:
-    """Ask the daemon for something; whether it did it. It may be one that waits to be set up."""
+    """Call a method of the daemon; returns whether it worked. The daemon may be waiting to be set up."""
     try:
         config = ConfigFile(config_path).load()
         ControlClient(Path(config.station.run_dir) / SOCKET_NAME, timeout_s=60).ask(method)
@@ -123,9 +124,9 @@ def watch(
     pause: Callable[[float], None] = time.sleep,
     alive: Callable[[], None] = lambda: None,
 ) -> Verdict:
-    """Look again and again until the gate has decided. Each new set of faults is reported once.
+    """Check repeatedly until the gate has decided. Each new set of faults is reported once.
 
-    `alive` is called before each look: without it the service manager takes the watch for hung.
+    `alive` is called before each check: without it the service manager would assume that this hangs.
     """
     told: list[str] = []
     while True:
@@ -141,7 +142,7 @@ def watch(
 
 
 def faults(config_path: Path = CONFIG) -> list[str]:
-    """What is not well now, a sentence each."""
+    """What is wrong now, a sentence each."""
     found = failed_units()
     if not config_path.exists():
         return found
@@ -168,7 +169,7 @@ async def _door_faults(doors: Sequence[str]) -> list[str]:
 
 
 def card_faults(folder: Path) -> list[str]:
-    """The folder is the station's user's: what lies there under that name is not followed, and not waited for."""
+    """The folder belongs to the station's user: an entry of that name is neither followed nor waited for."""
     probe = folder / ".health"
     try:
         probe.unlink(missing_ok=True)

@@ -1,4 +1,5 @@
-"""RAUC's custom bootloader backend: which slot is next, which are good. Run by RAUC as root, never by an operator.
+"""RAUC's custom bootloader backend: which slot is next, which ones are good. Run by RAUC as root, never by an
+operator.
 
 Source: RAUC reference, "Custom Bootloader Backend": get-primary, set-primary SLOT, get-state SLOT, set-state SLOT
 good|bad, get-current; answers on stdout, exit status 0 if it was done. The slots' bootnames are a and b.
@@ -37,7 +38,7 @@ def _answer(argv: list[str], records: BootRecords, cmdline: Path, trial: Path) -
             return records.read().next_slot.value + "\n"
         case ["get-current"]:
             return running_slot(cmdline.read_text()).value + "\n"
-        case ["begin-trial"]:  # asked by prepare-data, not by RAUC
+        case ["begin-trial"]:  # used by prepare-data, not by RAUC
             if is_on_trial(records.read(), running_slot(cmdline.read_text())):
                 BootTrial(trial).begin()
             return ""

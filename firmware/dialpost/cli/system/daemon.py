@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
 
 def _daemon(args: argparse.Namespace) -> int:
     set_up_logging("info")
-    # Imported here: the daemon's whole machinery does not concern `dialpost status`.
+    # Imported here: `dialpost status` does not need the daemon's whole machinery.
     from dialpost.daemon import SetUp
     from dialpost.process import run
 
@@ -66,12 +66,12 @@ def _daemon(args: argparse.Namespace) -> int:
             raise ConfigError(
                 (f"--{name.replace('_', '-')} {folder}: must be an absolute path (starting with /).",)
             )
-    os.umask(0o027)  # mail, queue and accounts are the station's and its group's alone
+    os.umask(0o027)  # only the station and its group may read mail, queue and accounts
     return asyncio.run(run(args.config, SetUp(args.data_dir, args.run_dir, first)))
 
 
 def set_up_logging(level: str) -> None:
-    """One line a record on stderr; journald adds the time, a terminal gets it from us."""
+    """One line per record on stderr; journald adds the time, for a terminal we do."""
     layout = "%(asctime)s %(levelname)s %(message)s" if sys.stderr.isatty() else "%(levelname)s %(message)s"
     writer = LogWriter(sys.stderr)
     writer.setFormatter(LineFormatter(layout))

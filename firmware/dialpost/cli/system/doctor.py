@@ -142,7 +142,7 @@ def _daemon(config: Config) -> Running | None:
 
 
 def _resolver(config: Config) -> Resolver:
-    """One that asks name servers even for names in /etc/hosts: the world does not see that file."""
+    """A resolver that asks name servers even for names in /etc/hosts: the world does not see that file."""
     resolver = Resolver(config.dns, hosts=Path(os.devnull))
     if not config.dns.servers:
         resolver.use_servers(_system_servers())

@@ -1,8 +1,8 @@
-"""`dialpost update FILE`: verify an update, write it to the slot that does not run, and start it next.
+"""`dialpost update FILE`: verify an update, write it to the slot that is not running, and start it next.
 
-What runs goes on until the reboot; mail and configuration lie elsewhere and stay. The new release then has three
-starts to prove itself (dialpost-health.service), else the one before comes back. Root does it itself; the console's
-user has it done by dialpost-update.service.
+The running release continues until the reboot; mail and configuration are elsewhere and stay. The new release then
+has three starts to prove itself (dialpost-health.service), otherwise the previous one comes back. Root does it
+directly; the console's user has dialpost-update.service do it.
 """
 
 from __future__ import annotations
@@ -74,17 +74,17 @@ def _update(args: argparse.Namespace) -> int:
         return _tell_state(args)
     with ExitStack() as stack:
         is_root, is_remote = os.geteuid() == 0, is_address(args.file)
-        into = RECORD.parent if is_root else folder  # the station's user could lead root's write away
+        into = RECORD.parent if is_root else folder  # the station's user could redirect root's write
         file = stack.enter_context(fetched(args.file, into, _say)) if is_remote else find(args.file)
         install = Installer().install if is_root else UpdateUnit(folder).install
         status = update(file, Rauc(), install, is_check=args.check, is_reboot=args.reboot)
-    with suppress(ControlError):  # none may run; `status` tells then what waits
+    with suppress(ControlError):  # none may run; `status` then shows what is waiting
         control_client(args).ask(UPDATE_LOOK)
     return status
 
 
 def find(text: str, sticks: Callable[[], list[Path]] = usb_sticks.mounted) -> Path:
-    """The file that is meant. Raises: UpdateError."""
+    """The intended file. Raises: UpdateError."""
     path = Path(text)
     if path.is_file():
         return path.resolve()
@@ -113,7 +113,7 @@ def update(
     os_release: Path = _OS_RELEASE,
     restart: Callable[[], bool] | None = None,
 ) -> int:
-    """Check, and install unless only that was asked for. Raises: UpdateError; nothing has changed then."""
+    """Check, and install unless only a check was requested. Raises: UpdateError; nothing has changed then."""
     offered, running = judge(file, rauc, os_release)
     _say(f"{file.name}: version {offered.name}; version {running.name} is running.")
     if is_check:
@@ -127,7 +127,7 @@ def update(
 
 
 def _restart() -> bool:
-    """Whether the service manager does it; why not is said."""
+    """Whether systemd can do it; if not, the reason is printed."""
     done = subprocess.run(
         ["systemctl", "--no-ask-password", "--no-block", "reboot"], capture_output=True, text=True, check=False
     )
@@ -139,7 +139,7 @@ def _restart() -> bool:
 def judge(
     file: Path, rauc: Rauc, os_release: Path = _OS_RELEASE, trial: BootTrial | None = None
 ) -> tuple[Release, Release]:
-    """What the bundle carries and what runs. Raises: UpdateError if it may not be installed."""
+    """The release in the bundle and the running one. Raises: UpdateError if it may not be installed."""
     if (trial or BootTrial()).is_on():  # the other slot is the only proven one
         raise UpdateError(
             "The running release is still on trial. Wait until `update` says that the update is complete."
@@ -160,10 +160,10 @@ def judge(
 
 
 class Installer:
-    """Root's side: writes the slot by RAUC, and puts on record what was written.
+    """Root's side: writes the slot with RAUC, and records what was written.
 
-    All is done with a copy in `folder`, which is root's: on a stick or in the station's folder the file that was
-    looked at could be another when it is installed.
+    It works on a copy in `folder`, which is root's: on a stick or in the station's folder the file could be swapped
+    between inspection and installation.
     """
 
     def __init__(
@@ -172,14 +172,14 @@ class Installer:
         self._rauc, self._updates, self._folder = rauc or Rauc(), updates or UpdateFile(), folder / "update"
 
     def install(self, file: Path, tell: Callable[[str], None]) -> None:
-        """Raises: UpdateError; the station goes on as it was."""
+        """Raises: UpdateError; the station continues unchanged."""
         with copied(file, self._folder, tell) as own:
             self._install(own, tell)
 
     def _install(self, file: Path, tell: Callable[[str], None]) -> None:
         offered, running = judge(file, self._rauc)
         slot = running_slot(_CMDLINE.read_text())
-        self._updates.clear()  # the slot it tells of is overwritten now
+        self._updates.clear()  # the slot it describes is being overwritten now
         _panel("start")
         try:
             self._rauc.install(file, tell)
@@ -194,7 +194,7 @@ def _record(offered: Release, running: Release, slot: Slot) -> UpdateRecord:
 
 
 def _do_wish(folder: Path) -> int:
-    """dialpost-update.service: what is said here is read by the one who wished."""
+    """dialpost-update.service: the output here is shown to whoever requested the update."""
     try:
         Installer().install(wished(folder), _say)
     except DialpostError as error:
@@ -205,7 +205,7 @@ def _do_wish(folder: Path) -> int:
 
 
 def _tell_state(args: argparse.Namespace) -> int:
-    """What runs, what became of the last update; what an operator has read here is marked as seen."""
+    """The running release and the outcome of the last update; what an operator has read here is marked as seen."""
     try:
         running = running_release(_OS_RELEASE.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -215,7 +215,7 @@ def _tell_state(args: argparse.Namespace) -> int:
     try:
         words = control_client(args).ask(UPDATE_STATUS).words
         control_client(args).ask(UPDATE_SEEN)
-    except ControlError:  # no station runs: it is to be set up, or on trial
+    except ControlError:  # no station runs: it is waiting to be set up, or on trial
         record = UpdateFile().now()
         words = record.words if record is not None else ""
     if args.json:
@@ -238,5 +238,5 @@ def _say(line: str) -> None:
 
 
 def _panel(verb: str) -> None:
-    """The lights tell of it where there are any; an update does not hang on them."""
+    """Shown on the lights if there are any; an update does not depend on them."""
     subprocess.run(["systemctl", "--no-block", verb, _PANEL], check=False, capture_output=True)

@@ -1,1 +1,1 @@
-"""The configuration on the card: the file in force, and every one that was, by number."""
+"""The configuration on the card: the active file, and every earlier one, by number."""

@@ -1,4 +1,4 @@
-"""The configuration file in force: read with every fault in words, a first one written.
+"""The active configuration file: reading it with every fault in words, writing a first one.
 
 What the declarations can't know is checked here: whether a time zone exists on this machine.
 """
@@ -28,11 +28,11 @@ class ConfigFile:
         self.path = path
 
     def load(self) -> Config:
-        """The configuration. Raises: ConfigError with every fault; NotFoundError where there is no file."""
+        """The configuration. Raises: ConfigError with every fault; NotFoundError if there is no file."""
         return self.parse(self.read(), str(self.path))
 
     def parse(self, text: str, source: str = "") -> Config:
-        """The configuration in `text`, checked as one in force is. Raises: ConfigError with every fault."""
+        """The configuration in `text`, checked like the active one. Raises: ConfigError with every fault."""
         config = parse_config(text, source)
         where = f"{source}: " if source else ""
         problems = tuple(where + sentence for sentence in _problems_here(config))
@@ -45,7 +45,7 @@ class ConfigFile:
         return config_text(self.path)
 
     def create(self, text: str) -> None:
-        """Write a first file; one that is there is left alone. Raises: ConfigError, StorageError."""
+        """Write a first file; an existing one is left alone. Raises: ConfigError, StorageError."""
         try:
             if self.path.exists():
                 raise ConfigError((f"{self.path} already exists; nothing was changed.",))
@@ -82,8 +82,8 @@ def _problems_here(config: Config) -> list[str]:
 
 
 def _give_to_station(path: Path) -> None:
-    """Where root makes the file in a folder of its own for a daemon that is not root, its group must be able to
-    read it. In the station's folder it belongs to the station already.
+    """If root makes the file in a folder of root's for a daemon that is not root, the daemon's group must be able
+    to read it. In the station's folder it belongs to the station anyway.
     """
     if os.geteuid() == 0 and path.parent.stat().st_uid == 0:
         with contextlib.suppress(KeyError):

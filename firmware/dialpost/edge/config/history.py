@@ -1,12 +1,13 @@
-"""Every configuration that was in force, by number, in the folder `FILE.history`: 0001.toml, 0002.toml ...
+"""Every configuration that was ever active, by number, in the folder `FILE.history`: 0001.toml, 0002.toml ...
 
-The file in force carries its number itself (`core/config/history`), so one rename puts a configuration in force
-with number, who and when. Its copy in the folder is written before, so that the card has room for both or nothing
-is changed, and gets its name after; one that a power cut kept from getting it is made at the next look. A file
-changed with an editor gets a number of its own then.
+The active file contains its own number (`core/config/history`), so one rename makes a configuration active together
+with its number, author and time. Its copy in the folder is written beforehand, so that the card has room for both
+or nothing is changed, and is named afterwards; if a power cut prevents that, the copy is made at the next check. A
+file changed in an editor then gets its own number.
 
-One on trial is named in `FILE.history/unproven.json`, written before it is in force: whoever starts the station
-reverts it (`revert`) unless it was proven. Blocking: call it in a thread. One writer at a time.
+A configuration on trial is named in `FILE.history/unproven.json`, which is written before it becomes active:
+whoever starts the station reverts it (`revert`) unless it was proved. Blocking: call it in a thread. One writer at
+a time.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class ConfigHistory:
         self._folder = self.path.with_name(self.path.name + ".history")
 
     def current(self) -> Commit | None:
-        """The configuration in force, None if there is no file. What is not in the folder yet is put there.
+        """The active configuration, None if there is no file. If it is not in the folder yet, it is copied there.
 
         Raises: StorageError.
         """
@@ -41,14 +42,15 @@ class ConfigHistory:
             raise self._unusable(error) from error
 
     def commits(self) -> tuple[Commit, ...]:
-        """Every one that is kept, oldest first; who is "?" where the record is damaged. Raises: StorageError."""
+        """Every one that is kept, oldest first; the author is "?" if the record is damaged. Raises:
+        StorageError."""
         try:
             return tuple(self._record(number, path) for number, path in self._files().items())
         except OSError as error:
             raise self._unusable(error) from error
 
     def numbers(self) -> tuple[int, ...]:
-        """Those that are kept, ascending. Raises: StorageError."""
+        """The numbers that are kept, ascending. Raises: StorageError."""
         try:
             return tuple(self._files())
         except OSError as error:
@@ -59,9 +61,10 @@ class ConfigHistory:
         return self._withdrawn.exists()
 
     def is_cut_short(self) -> bool:
-        """Whether the file is the beginning of a kept one and ends within a line, or is empty where there was one.
+        """Whether the file is the beginning of a kept one and ends within a line, or is empty although there was
+        one.
 
-        An editor leaves neither, a card that lost the rest does. Raises: StorageError.
+        Editors leave neither; a card that lost the rest does. Raises: StorageError.
         """
         try:
             data, files = self.path.read_bytes(), self._files()
@@ -76,7 +79,7 @@ class ConfigHistory:
         return any(len(data) < len(whole.rstrip()) and whole.startswith(data) for whole in (*kept, *bodies))
 
     def put_back(self, number: int) -> str:
-        """Put a kept one in force, as it was, in the place of a file that can't be used; that file's new name.
+        """Restore a kept one, unchanged, in place of a file that can't be used; returns that file's new name.
 
         Raises: NotFoundError, StorageError.
         """
@@ -107,15 +110,16 @@ class ConfigHistory:
     def commit(
         self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
     ) -> Commit:
-        """Put `text` in force under the next number, on trial if there is something to prove. Durable on return.
+        """Make `text` the active configuration under the next number, on trial if there is something to prove.
+        Durable on return.
 
-        Raises: StorageError; what was in force is in force then.
+        Raises: StorageError; the active configuration is unchanged then.
         """
         try:
             before = self._current()
             number = max((*self._files(), 0)) + 1
             commit = Commit(number, who, when_s, clock_trusted, comment)
-            trial = self.unproven()  # what has not proven itself is nothing to go back to
+            trial = self.unproven()  # one that has not proved itself is not worth going back to
             back_to = trial.back_to if trial is not None else before.number if before is not None else 0
             data = _encoded(with_header(text, commit))
             self._activate(data, number, Unproven(number, back_to, proof) if proof else None)
@@ -124,7 +128,7 @@ class ConfigHistory:
         return commit
 
     def _activate(self, data: bytes, number: int, trial: Unproven | None) -> None:
-        """All that needs room comes before the one rename that counts. Raises: OSError, nothing changed."""
+        """Everything that needs room comes before the one rename that counts. Raises: OSError, nothing changed."""
         copy, older = self._folder / f"{number:04}.copy", self._trial_text()
         try:
             self._make_folder()
@@ -137,7 +141,7 @@ class ConfigHistory:
                 if older != self._trial_text():
                     remove_durably(self._trial) if older is None else write_durably(self._trial, older)
             raise
-        with contextlib.suppress(OSError):  # it is in force; the next look makes what is missing in the folder
+        with contextlib.suppress(OSError):  # it is active; the next check makes the missing copy
             self._withdrawn.unlink(missing_ok=True)
             copy.replace(self._folder / f"{number:04}.toml")
             sync_folder(self._folder)
@@ -147,7 +151,7 @@ class ConfigHistory:
         return self._trial.read_bytes() if self._trial.exists() else None
 
     def unproven(self) -> Unproven | None:
-        """The configuration in force, if it still has to prove itself."""
+        """The active configuration, if it still has to prove itself."""
         with contextlib.suppress(OSError):
             trial = Unproven.from_text(_decoded(self._trial.read_bytes()))
             header = split_header(_decoded(self.path.read_bytes()))[0]
@@ -156,7 +160,7 @@ class ConfigHistory:
         return None
 
     def proven(self) -> None:
-        """The configuration in force needs no proof any more. Durable when it returns. Raises: StorageError."""
+        """The active configuration needs no further proof. Durable on return. Raises: StorageError."""
         try:
             if self._trial.exists():
                 remove_durably(self._trial)
@@ -164,9 +168,10 @@ class ConfigHistory:
             raise self._storage_error(error) from error
 
     def revert(self, trial: Unproven, why: str, when_s: int, *, clock_trusted: bool) -> Commit | None:
-        """Bring back what was before `trial`, under a new number; None: there was none, so set-up begins again.
+        """Restore what was active before `trial`, under a new number; None: there was nothing, so set-up begins
+        again.
 
-        Raises: StorageError, NotFoundError if the one before is no longer kept.
+        Raises: StorageError, NotFoundError if the previous one is no longer kept.
         """
         commit = None
         if trial.back_to:
@@ -207,7 +212,7 @@ class ConfigHistory:
         files = self._files()
         newest = max(files, default=0)
         if header is not None and header.number > newest:
-            self._keep(header.number, data)  # the power went before this was done
+            self._keep(header.number, data)  # the power failed before this was done
             return header
         for number in (header.number if header else 0, newest):
             if number in files and split_header(_decoded(files[number].read_bytes()))[1] == body:
@@ -236,13 +241,14 @@ class ConfigHistory:
             old.unlink(missing_ok=True)
 
     def _put_on_trial(self, number: int, trial: Unproven | None) -> None:
-        """Before it is in force. A trial of the number before stays until it is over: a revert may be under way."""
+        """Called before it becomes active. A trial of the previous number stays until it is over: a revert may be
+        under way."""
         if trial is not None:
             write_durably(self._trial, trial.to_text().encode())
             return
         with contextlib.suppress(FileNotFoundError):
             older = Unproven.from_text(_decoded(self._trial.read_bytes()))
-            if older is None or older.number == number:  # of a commit that failed
+            if older is None or older.number == number:  # from a commit that failed
                 remove_durably(self._trial)
 
     def _make_folder(self) -> None:

@@ -1,4 +1,4 @@
-"""The text of a configuration file, before anything of it is understood."""
+"""The text of a configuration file, before any of it is parsed."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The console's admin password: its hash in a file of its own beside the configuration.
+"""The console's admin password: its hash in a separate file beside the configuration.
 
-Its own file, so that it holds where the configuration can't be read, and so that going back to an older
-configuration brings no old password back. `{SCRAM-SHA-256}` (core/password), mode 0600, written durably. No file:
-nobody is asked (before set-up; who can reach the console then holds the board in the hands).
+It is a separate file so that it works even if the configuration can't be read, and so that going back to an older
+configuration does not bring back an old password. `{SCRAM-SHA-256}` (core/password), mode 0600, written durably.
+Without the file nobody is asked (before set-up, whoever can reach the console has the board in their hands).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dialpost.edge.ground.durable import write_durably
 NAME = "console-password"
 _MOST_BYTES = 4096
 NO_PASSWORD = "This console has no admin password: whoever reaches it can change everything. `password` sets one."
-"""Shown wherever somebody could leave it at that."""
+"""Shown wherever somebody might leave it unset."""
 
 
 class AdminPassword:
@@ -27,7 +27,7 @@ class AdminPassword:
         self.path = config_path.with_name(NAME)
 
     def is_set(self) -> bool:
-        """Whether one must be given. What can't be read counts as one: a fault must not open the console."""
+        """Whether a password is required. An unreadable file counts as one: a fault must not open the console."""
         try:
             return self.path.stat() is not None
         except FileNotFoundError:
@@ -36,7 +36,7 @@ class AdminPassword:
             return True
 
     def is_right(self, password: str) -> bool:
-        """Whether it is this one; takes about 50 ms on purpose. Raises: StorageError, DamagedError."""
+        """Whether this is the password; takes about 50 ms on purpose. Raises: StorageError, DamagedError."""
         try:
             with self.path.open("rb") as file:
                 text = file.read(_MOST_BYTES).decode("ascii", "replace").strip()
@@ -49,10 +49,10 @@ class AdminPassword:
         return verify_password(password, text)
 
     def set(self, password: str) -> None:
-        """Durable when it returns. Raises: AccountError for a weak one, StorageError; the old one holds then."""
+        """Durable on return. Raises: AccountError for a weak one, StorageError; the old one still applies then."""
         check_strength(password)
         line = hash_password(password, os.urandom(SALT_BYTES)) + "\n"
-        try:  # set by root, it still belongs to the station's user, who owns the folder
+        try:  # even if set by root, it belongs to the station's user, who owns the folder
             write_durably(self.path, line.encode(), owner=self.path.parent)
         except OSError as error:
             raise StorageError(f"The password could not be saved: {error.strerror or error}.") from error

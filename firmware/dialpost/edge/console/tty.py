@@ -1,10 +1,10 @@
 """The operator's terminal: a UART, a pseudo-terminal, the terminal of an ssh login.
 
-Characters come one by one, without echo, eight bits; the kernel stops a paste by XOFF before its buffer overflows
-and lets one stop the output with Ctrl-S (any key resumes it, so that an XOFF out of noise stops it for a moment
-only). A BREAK and characters with framing errors are dropped by the kernel. A thread of its own reads, so that
-nothing is lost while a command works, and so that Ctrl-C reaches a command at work: within `interruptible` it
-raises KeyboardInterrupt in the main thread. Everything else runs in the main thread; plain blocking code.
+Characters arrive one by one, without echo, with eight bits. The kernel stops a paste with XOFF before its buffer
+overflows, and lets the user stop the output with Ctrl-S (any key resumes it, so that an XOFF caused by noise stops
+it only for a moment). It drops BREAKs and characters with framing errors. A separate thread reads, so that nothing
+is lost while a command works, and so that Ctrl-C reaches a running command: within `interruptible` it raises
+KeyboardInterrupt in the main thread. Everything else runs in the main thread, as plain blocking code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from dialpost.core.errors import IdleTooLongError, PortError, TerminalGoneError
 
 _CHUNK = 4096
 _MOST_WAITING = 256
-"""Pieces read ahead; at 115200 bit/s this is over a minute. Then the kernel's buffer fills, and XOFF is sent."""
+"""Pieces read ahead; more than a minute at 115200 bit/s. Beyond that the kernel's buffer fills, and XOFF is
+sent."""
 _SPEEDS = {bps: getattr(termios, f"B{bps}") for bps in (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)}
 
 
@@ -42,7 +43,7 @@ class ConsoleTty:
         self._before = _make_raw(self._in, speed_bps if path else 0)
         self._pieces: queue.Queue[bytes | None] = queue.Queue(_MOST_WAITING)
         self._is_gone = False
-        self._decoder = KeyDecoder()  # of the reading thread alone
+        self._decoder = KeyDecoder()  # used only by the reading thread
         self._lock = threading.Lock()
         self._interruptible = False
         self._start()
@@ -75,7 +76,8 @@ class ConsoleTty:
         return piece
 
     def write(self, data: bytes, timeout_s: float) -> None:
-        """Give all to the kernel. Raises: TerminalGoneError; IdleTooLongError where the terminal takes nothing."""
+        """Hand all of it to the kernel. Raises: TerminalGoneError; IdleTooLongError if the terminal accepts
+        nothing."""
         while data:
             _, ready, _ = select.select([], [self._out], [], timeout_s)
             if not ready:
@@ -88,25 +90,26 @@ class ConsoleTty:
                 raise TerminalGoneError(f"The terminal is gone: {error.strerror}.") from error
 
     def is_busy(self) -> bool:
-        """Whether more than a row of output waits to be sent: what is drawn now may be drawn over later."""
+        """Whether more than a row of output is waiting to be sent, so that drawing should wait."""
         with contextlib.suppress(OSError):
             packed = ioctl(self._out, termios.TIOCOUTQ, b"\0" * 4)
             return int(struct.unpack("i", packed)[0]) > 80
         return False
 
     def size(self) -> tuple[int, int]:
-        """Columns and rows; 80 and 24 where the terminal does not say (a serial line never does)."""
+        """Columns and rows; 80 and 24 if the terminal does not say (a serial line never does)."""
         with contextlib.suppress(OSError):
             found = os.get_terminal_size(self._out)
             if found.columns and found.lines:
                 return found.columns, found.lines
         return 80, 24
 
-    # -- commands at work -----------------------------------------------------------------------------
+    # -- running commands ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within, Ctrl-C (or the terminal's end) raises KeyboardInterrupt; the caller is the main thread."""
+        """Within this context, Ctrl-C (or the loss of the terminal) raises KeyboardInterrupt; the caller is the
+        main thread."""
         with self._lock:
             self._interruptible = True
         try:
@@ -117,7 +120,7 @@ class ConsoleTty:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[int]:
-        """Nobody reads here meanwhile: the descriptor is somebody else's (`modem terminal`)."""
+        """Nothing is read here meanwhile: somebody else uses the descriptor (`modem terminal`)."""
         self._stop()
         try:
             yield self._in
@@ -156,23 +159,24 @@ class ConsoleTty:
             except OSError:
                 data = b""
             if not data:
-                if self._before is not None:  # a pipe's end breaks nothing off: what it said is still to be done
+                if self._before is not None:  # the end of a pipe interrupts nothing: its commands still run
                     self._interrupt()
                 self._hand_over(None)
                 return
             interrupt = self._last_interrupt(data)
             if interrupt and self._interrupt():
-                data = data[interrupt:]  # what was typed before it is forgotten, as terminals do
+                data = data[interrupt:]  # earlier input is discarded, as terminals do
             if data and not self._hand_over(data):
                 return
 
     def _last_interrupt(self, data: bytes) -> int:
-        """The position behind the last Ctrl-C in it, 0 if there is none: the byte 0x03 may be another's part."""
+        """The position after the last Ctrl-C in it, 0 if there is none: the byte 0x03 may be part of something
+        else."""
         keys = [self._decoder.receive(byte) for byte in data]
         return max((number for number, key in enumerate(keys, 1) if key is Key.INTERRUPT), default=0)
 
     def _hand_over(self, piece: bytes | None) -> bool:
-        """False if the main thread wants this one to end instead."""
+        """False if the main thread wants this thread to end instead."""
         while True:
             try:
                 self._pieces.put(piece, timeout=0.2)
@@ -182,7 +186,7 @@ class ConsoleTty:
                     return False
 
     def _interrupt(self) -> bool:
-        """Interrupt the command at work; False if there is none."""
+        """Interrupt the running command; False if there is none."""
         with self._lock:
             if not self._interruptible:
                 return False
@@ -196,7 +200,7 @@ class ConsoleTty:
 def _open(path: Path) -> tuple[int, int]:
     """Open a terminal's device; it becomes this session's terminal if the process leads a session without one."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # not waiting for a carrier
+        descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # without waiting for a carrier
     except OSError as error:
         raise PortError(f"The console's port {path} can't be opened: {error.strerror}.") from error
     if not os.isatty(descriptor):
@@ -207,7 +211,8 @@ def _open(path: Path) -> tuple[int, int]:
 
 
 def _make_raw(descriptor: int, speed_bps: int) -> list[Any] | None:
-    """Set the terminal up; its settings before, None if it is none (a pipe). `speed_bps` 0 leaves the speed."""
+    """Set up the terminal; returns its previous settings, None if it is not a terminal (a pipe). `speed_bps` 0
+    keeps the speed."""
     if not os.isatty(descriptor):
         return None
     before = termios.tcgetattr(descriptor)

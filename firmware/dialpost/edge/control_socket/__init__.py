@@ -2,16 +2,16 @@
 
 The methods are declared in `core/control`; docs/control-api.md is made from the same declarations.
 
-A UNIX stream socket. One request a line, as JSON: `{"method": NAME, "params": {...}}`. The answer is
-any number of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or
-`{"error": TEXT, "kind": CLASS}`. Who may ask is decided by the kernel's word on the peer
-(SO_PEERCRED): root, the daemon's own user, and members of the daemon's group.
+A UNIX stream socket. One request per line, as JSON: `{"method": NAME, "params": {...}}`. The answer is any number
+of `{"event": VALUE}` lines and then one of `{"result": VALUE}` or `{"error": TEXT, "kind": CLASS}`. Who may ask
+depends on the peer's user as the kernel reports it (SO_PEERCRED): root, the daemon's own user, and members of the
+daemon's group.
 
-A connection may ask several things one after the other. One that is silent for a minute is closed, unless a method
-asked it to stay (an editing session): that method hears when the connection is gone.
+A connection may send several requests, one after the other. One that is silent for a minute is closed, unless a
+method asked for it to stay open (an editing session); that method is notified when the connection is gone.
 
-`server.ControlServer` is the daemon's; it is not imported here, as commands need no asyncio. `ControlClient` is for
-short-lived commands, `ControlConnection` for many questions over one connection.
+`server.ControlServer` is for the daemon; it is not imported here, because commands need no asyncio. `ControlClient`
+is for short-lived commands, `ControlConnection` for many requests over one connection.
 """
 
 from dialpost.edge.control_socket.client import ControlClient, ControlConnection

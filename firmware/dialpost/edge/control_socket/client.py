@@ -1,4 +1,4 @@
-"""The asking sides of the control socket, for commands. Blocking."""
+"""The client sides of the control socket, for commands. Blocking."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dialpost.edge.ground.unix_sockets import socket_path
 
 
 class ControlClient:
-    """The asking side, for commands. Each question is one connection.
+    """The client side, for commands. Each request uses a new connection.
 
-    `ask` and `follow` take a declared method and give its typed answer; `call` and `events` are the raw wire.
+    `ask` and `follow` take a declared method and return its typed answer; `call` and `events` are the raw protocol.
     """
 
     def __init__(self, path: Path, timeout_s: float = 60.0) -> None:
@@ -47,7 +47,7 @@ class ControlClient:
         *args: P.args,
         **params: P.kwargs,
     ) -> A:
-        """The same with each event said as it comes; the daemon may be silent for `timeout_s`."""
+        """The same, passing on each event as it comes; the daemon may be silent for `timeout_s`."""
         with contextlib.closing(self.events(method.name, _as_json(params), timeout_s=timeout_s)) as answers:
             for value in answers:
                 if "result" in value:
@@ -68,7 +68,7 @@ class ControlClient:
     ) -> Generator[Any, None, None]:
         """Every answer line in turn: `{"event": ...}` any number of times, then `{"result": ...}`.
 
-        Raises: ControlError, also where the daemon ends before the result.
+        Raises: ControlError, even if the daemon ends before the result.
         """
         with self._connect() as sock, sock.makefile("rwb") as stream:
             sock.settimeout(timeout_s or self._timeout_s)
@@ -108,14 +108,14 @@ class ControlClient:
 
 
 class ControlConnection:
-    """The asking side of one connection kept open, for a session of many questions. Blocking.
+    """The client side of one connection kept open, for a session of many requests. Blocking.
 
-    `close` ends it, and with it what hangs on the connection (an editing session, an unconfirmed commit). What was
-    asked and interrupted by Ctrl-C is answered all the same: that answer is read before the next, and dropped.
+    `close` ends it, and with it what belongs to the connection (an editing session, an unconfirmed commit). A
+    request interrupted by Ctrl-C is answered nevertheless: that answer is read before the next one, and dropped.
     """
 
     def __init__(self, path: Path, timeout_s: float = 180.0) -> None:
-        """Connect. A commit may take a while: the system follows it. Raises: ControlError."""
+        """Connect. A commit may take a while, because it is applied to the system. Raises: ControlError."""
         self._timeout_s = timeout_s
         self._sock = ControlClient(path, timeout_s)._connect()
         self._stream = self._sock.makefile("rwb")

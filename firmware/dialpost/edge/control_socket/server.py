@@ -28,12 +28,12 @@ from dialpost.edge.ground.unix_sockets import socket_path
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MOST_CONNECTIONS = 100
-"""At once: a script that forgets to close its own must not use up the descriptors that mail needs."""
+"""Connections at a time: a script that forgets to close its own must not use up the descriptors that mail needs."""
 _KEPT_CONNECTIONS = 10
-"""Connections more for root and the station's own units: no other program can shut them out."""
+"""Additional connections for root and the station's own units: no other program can shut them out."""
 _REQUEST_TIMEOUT_S = 60.0
 _DRAIN_S = 5.0
-"""How long input after a refusal is still read."""
+"""How long to go on reading input after a refusal."""
 _CHANGE_TIMEOUT_S = 60.0
 """How long a request waits while one station replaces another."""
 
@@ -54,7 +54,7 @@ def may_control(uid: int, gid: int) -> bool:
 
 
 def refuse_second(path: Path) -> None:
-    """Raises: ControlError if a daemon answers at this socket already."""
+    """Raises: ControlError if a daemon already answers at this socket."""
     if ControlClient(path, 5.0).available():
         raise ControlError(
             f"Dialpost is already running: it answers at {path}. Stop that one first, or give this one folders and "
@@ -77,7 +77,7 @@ class _Connection:
 
     @property
     def user(self) -> str:
-        """The peer's name, or its number where it has none."""
+        """The peer's user name, or its number if it has none."""
         try:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
@@ -93,15 +93,15 @@ class _Connection:
         self._when_gone.append(when_gone)
 
     def gone(self) -> None:
-        """Tell those who wanted to know, the latest first."""
+        """Notify those who asked for it, the latest first."""
         while self._when_gone:
             self._when_gone.pop()()
 
 
 class ControlServer:
-    """Serves the API on `path` until `close`: the methods given, and those offered while they are.
+    """Serves the API on `path` until `close`: the given methods, and others while they are offered.
 
-    Between `pause` and `resume` a request for a method that is not there waits: it is about to be offered again.
+    Between `pause` and `resume` a request for a missing method waits, because it is about to be offered again.
     """
 
     def __init__(self, path: Path, methods: ServedMethods) -> None:
@@ -116,8 +116,8 @@ class ControlServer:
         self._inode = 0
 
     async def start(self) -> None:
-        """Listen. A socket file left by a killed daemon is replaced: the data lock, not this file, tells
-        whether another daemon runs. Raises: ControlError if the path can't be made.
+        """Listen. A socket file left by a killed daemon is replaced: the data lock, not this file, shows whether
+        another daemon runs. Raises: ControlError if the path can't be made.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,11 +133,11 @@ class ControlServer:
             ) from error
 
     def offer(self, methods: ServedMethods, *, otherwise: str = "") -> Callable[[], None]:
-        """Answer these too, from now until the answer is called. One of the same name is replaced meanwhile.
+        """Serve these, too, until the returned function is called. A method of the same name is replaced meanwhile.
 
-        `otherwise` is said meanwhile to who asks for anything else.
+        `otherwise` is the error for any other method meanwhile.
 
-        What is being answered when they are withdrawn is interrupted, and the face hears so.
+        A request in progress when they are withdrawn is interrupted, and the face gets an error.
         """
         covered, covered_words = self._methods, self._otherwise
         self._otherwise = otherwise
@@ -155,7 +155,7 @@ class ControlServer:
         self._complete.clear()
 
     def resume(self) -> None:
-        """They are all there again."""
+        """They are all offered again."""
         self._complete.set()
 
     def _breakable(self, method: Served) -> Served:
@@ -166,7 +166,7 @@ class ControlServer:
                 await asyncio.wait([task])
             finally:
                 self._offered.discard(task)
-                task.cancel()  # the face has gone; harmless where it is done
+                task.cancel()  # the face has gone; harmless if it is done
             if task.cancelled():
                 raise ControlError("The station has just taken a new configuration: try again.")
             return task.result()
@@ -174,7 +174,7 @@ class ControlServer:
         return replace(method, run=run)
 
     async def close(self) -> None:
-        """Stop listening, end the talks under way and remove the socket file."""
+        """Stop listening, end the current conversations and remove the socket file."""
         if self._server is None:
             return
         await close_server(self._server)
@@ -183,15 +183,15 @@ class ControlServer:
             talk.cancel()
         await asyncio.gather(*self._talks, return_exceptions=True)
         for writer in writers:
-            abort(writer.transport)  # a face that doesn't read would keep what is left of its answer, and us
+            abort(writer.transport)  # a face that doesn't read would hold up the rest of its answer, and us
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
         with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:  # not one that another daemon has put there since
+            if self._path.stat().st_ino == self._inode:  # not one that another daemon has made since
                 self._path.unlink()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Begin a talk. No coroutine: one cancelled before its first step would close nothing."""
+        """Begin a conversation. Not a coroutine: one cancelled before its first step would close nothing."""
         task = asyncio.create_task(self._talk(reader, writer))
         self._talks[task] = writer
         task.add_done_callback(self._over)
@@ -199,7 +199,7 @@ class ControlServer:
     def _over(self, talk: asyncio.Task[None]) -> None:
         self._talks.pop(talk).close()
         if not talk.cancelled() and isinstance(error := talk.exception(), Exception):
-            gone = isinstance(error, OSError | asyncio.IncompleteReadError)  # nothing of the mail hangs on a face
+            gone = isinstance(error, OSError | asyncio.IncompleteReadError)  # mail does not depend on a face
             _log.log(logging.DEBUG if gone else logging.ERROR, "control: a talk ended with %r", error)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -237,13 +237,13 @@ class ControlServer:
                 return
             if not line:
                 return
-            if not may_control(connection.uid, gid):  # once it is read: a close before would drown the refusal
+            if not may_control(connection.uid, gid):  # once it is read: closing earlier would lose the refusal
                 _log.warning("control: refused uid=%s", connection.uid)
                 await _refuse(writer, _not_allowed())
                 return
             _send(writer, await self._answer(line, connection))
             await writer.drain()
-            await asyncio.sleep(0)  # one face's requests that came ahead let the rest of the station have its turn
+            await asyncio.sleep(0)  # a face that sends requests ahead lets the rest of the station have its turn
 
     async def _answer(self, line: bytes, connection: _Connection) -> dict[str, JsonValue]:
         method = ""
@@ -267,7 +267,7 @@ class ControlServer:
             }
 
     async def _served(self, method: str) -> Served:
-        """Waits where a station is being put in the place of another. Raises: ControlError if it is unknown."""
+        """Waits while one station replaces another. Raises: ControlError if it is unknown."""
         if method not in self._methods:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CHANGE_TIMEOUT_S):
@@ -280,8 +280,8 @@ class ControlServer:
 def _bound(path: Path) -> socket.socket:
     """A socket at `path` that only this user and its group may connect to, from its first moment on.
 
-    The umask would do it too, but belongs to the whole process: files and folders that another task makes
-    meanwhile would get it.
+    The umask could do this, too, but it belongs to the whole process and would affect files and folders that
+    another task makes meanwhile.
     """
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -320,8 +320,8 @@ async def _refuse(writer: asyncio.StreamWriter, words: str) -> None:
 
 
 async def _refuse_whole(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: str) -> None:
-    """Say so, and read on for a moment: a close would break the request that is still being sent, and with bytes
-    unread it would take the answer away again.
+    """Say so, and go on reading for a moment: closing would interrupt a request that is still being sent, and with
+    unread bytes the answer would be lost.
     """
     await _refuse(writer, words)
     writer.write_eof()

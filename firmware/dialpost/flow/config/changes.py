@@ -1,9 +1,10 @@
-"""Putting a configuration in force while the station runs, and rolling it back.
+"""Activating a configuration while the station runs, and rolling it back.
 
-A commit is rehearsed, written to the card, taken by the running process and applied to the system. If the station
+A commit is rehearsed, written to the card, loaded by the running process and applied to the system. If the station
 does not start with it, the previous configuration is restored and the reason reported. During a call the station
-continues as it is and takes the new configuration when the call has ended. A commit that needs a confirmation is
-rolled back if none comes in time, if its connection is lost, and, by its mark on the card, after a power cut.
+continues as it is and switches to the new configuration when the call has ended. A commit that needs a confirmation
+is rolled back if none comes in time, if its connection is lost, and, thanks to a marker on the card, after a power
+cut.
 
 One change at a time, in the daemon's event loop; time is monotonic, the wall clock only dates the history.
 """
@@ -43,7 +44,7 @@ class Pending:
 @dataclass(frozen=True, slots=True)
 class Done:
     """The result of a commit. `words` says what the operator should know, a sentence each; `problems` are those of
-    them about what could not be put in force in the system.
+    them about what could not be applied to the system.
     """
 
     commit: Commit
@@ -53,7 +54,7 @@ class Done:
 
 
 class ConfigChanges:
-    """The one place that changes the configuration in force. `on_change` is called with what happened, in words."""
+    """The only place that changes the active configuration. `on_change` is called with what happened, in words."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class ConfigChanges:
         self._later: asyncio.Task[None] | None = None
         self._closed = False
         self._active_number = 0
-        """The number of the configuration that the running station was made with; 0 = not known."""
+        """The number of the configuration that the running station was made with; 0 = unknown."""
 
     @property
     def pending(self) -> Pending | None:
@@ -114,7 +115,7 @@ class ConfigChanges:
             self._remark(f"Configuration {trial.number} was not confirmed, and could not be rolled back: {error}")
 
     async def started(self) -> None:
-        """A station started with the configuration in force: that is its proof, and it is kept."""
+        """A station started with the active configuration: that is its proof, and it is kept."""
         try:
             await asyncio.to_thread(self._history.proven)
             commit = await asyncio.to_thread(self._history.current)
@@ -160,7 +161,7 @@ class ConfigChanges:
         self, text: str, base: Commit | None, who: str, comment: str, *, owner: object,
         confirm_s: float | None = None,
     ) -> Done:  # fmt: skip
-        """Put `text` in force. `base` is the configuration it was made from.
+        """Make `text` the active configuration. `base` is the configuration it was made from.
 
         Raises: ConfigError (nothing was changed, or it was rolled back: the text says which), StaleError,
         ControlError, StorageError.
@@ -210,7 +211,7 @@ class ConfigChanges:
             self._start(partial(self._take_back, self._pending, "its session ended without a confirmation"))
 
     async def reload(self, text: str) -> tuple[str, ...]:
-        """Take the file as somebody changed it (SIGHUP); returns what the operator should know.
+        """Load the file as somebody changed it (SIGHUP); returns what the operator should know.
 
         Raises: ConfigError if it can't be used; the station keeps its configuration then. The file stays as it is,
         unless the station did not start with it: then it is rolled back, and kept in the history.
@@ -238,7 +239,7 @@ class ConfigChanges:
             )
 
     async def _activate(self, config: Config, trial: Unproven | None) -> list[str]:
-        """Let the process take it, now or after the call; returns when, in words. Raises: ConfigError."""
+        """Let the process switch to it, now or after the call; returns when, in words. Raises: ConfigError."""
         running = self._process.config
         self._not_later()
         if running is None or not self._process.call_is_up:
@@ -267,7 +268,7 @@ class ConfigChanges:
             if trial.proof is Proof.START and not self._process.trouble:  # the station started: that was its proof
                 try:
                     await asyncio.to_thread(self._history.proven)
-                except StorageError as error:  # it is in force, and the next start proves it again
+                except StorageError as error:  # it is active, and the next start proves it again
                     _log.warning("config: the proof of number=%s could not be noted: %s", trial.number, error)
 
     async def _take_after_call(self, config: Config, trial: Unproven | None) -> None:
@@ -297,7 +298,7 @@ class ConfigChanges:
             self.on_change(f"Configuration {number} was rolled back: {why}. {said}")
 
     async def _run_active(self) -> None:
-        """After a rollback: let process and system take it, now or after the call. Raises: DialpostError."""
+        """After a rollback: switch process and system to it, now or after the call. Raises: DialpostError."""
         commit = await asyncio.to_thread(self._history.current)
         if commit is None:
             self._not_later()
@@ -306,7 +307,7 @@ class ConfigChanges:
         try:
             config = self._parser.parse(await asyncio.to_thread(self._history.text_of, commit.number))
         except ConfigError:
-            await self._process.take(None)  # the configuration before could not be read either
+            await self._process.take(None)  # the previous configuration could not be read either
         else:
             await self._activate(config, None)
         await self._applied(commit.number)
@@ -326,7 +327,7 @@ class ConfigChanges:
         )
 
     async def _write_back(self, trial: Unproven, why: str) -> str:
-        """Roll back on the card; returns what is in force now, in words."""
+        """Roll back on the card; returns what is active now, in words."""
         commit = await asyncio.to_thread(
             lambda: self._history.revert(
                 trial, why, int(self._clock.wall_s()), clock_trusted=self._clock.is_trusted()

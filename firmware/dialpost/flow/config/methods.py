@@ -125,13 +125,13 @@ class _Acts:
         return api.Lines(lines=tuple(compare(table_of(text), session.candidate.table())))
 
     async def check(self, session: Session, wanted: NoParams) -> api.Checked:
-        """Report faults, warnings, and whom it would cut off."""
+        """Report faults, warnings, and who would be disconnected."""
         problems, candidate = self._sessions.problems(session), session.candidate
         warnings = () if problems else (*candidate.warnings(), *self._remarks(candidate.config()))
         return api.Checked(problems=tuple(problems), warnings=warnings, cuts=tuple(self._sessions.cuts(session)))
 
     async def commit(self, session: Session, wanted: api.CommitParams) -> api.Committed:
-        """Commit. `problems` are those of the `words` about what could not be put in force."""
+        """Commit. `problems` are those of the `words` about what could not be applied."""
         minutes = wanted.confirm_min
         done = await self._sessions.commit(
             session,
@@ -156,7 +156,7 @@ class _Acts:
         return api.Numbered(number=_base_number(session))
 
     async def rebase(self, session: Session, wanted: NoParams) -> api.Rebased:
-        """Put the changes on top of the newest configuration."""
+        """Rebase the changes on the newest configuration."""
         both = await self._sessions.rebase(session)
         return api.Rebased(number=_base_number(session), conflicts=tuple(both))
 
@@ -171,7 +171,7 @@ class _Acts:
         return api.History(commits=tuple(_commit(one) for one in reversed(kept)))
 
     async def load(self, session: Session, wanted: api.LoadParams) -> api.Loaded:
-        """Load a whole file: only if it is TOML, but with all its other faults."""
+        """Load a whole file: it must be TOML, but may have any other faults."""
         try:
             problems = await asyncio.to_thread(self._sessions.load, session, wanted.text)
         except ConfigError as error:

@@ -31,14 +31,14 @@ class Mode(Enum):
 
     RUNNING = "running"
     SET_UP = "set-up"  # there is no configuration yet
-    UNREADABLE = "unreadable"  # there is one, and it can't be used
+    UNREADABLE = "unreadable"  # there is one, but it can't be used
 
 
 class Book(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
-        """The one in force."""
+        """The active one."""
 
     def commits(self) -> tuple[Commit, ...]:
         """All that are kept, oldest first."""
@@ -135,7 +135,7 @@ class ConfigSessions:
         session.candidate = _candidate(session.base_text)
 
     async def rebase(self, session: Session) -> tuple[str, ...]:
-        """Put its changes on top of the newest; returns the keys changed on both sides. Raises: StorageError."""
+        """Rebase its changes on the newest; returns the keys changed on both sides. Raises: StorageError."""
         base, text = await self._newest()
         made, both = rebase(_candidate(session.base_text), session.candidate, _candidate(text))
         session.base, session.base_text, session.candidate = base, text, made
@@ -156,7 +156,7 @@ class ConfigSessions:
         return self.problems(session)
 
     def problems(self, session: Session) -> tuple[str, ...]:
-        """The reasons why its candidate can't be put in force."""
+        """The reasons why its candidate can't take effect."""
         blots = still_blotted(session.candidate.table())
         try:
             self._checker.parse(session.candidate.text)
@@ -165,7 +165,7 @@ class ConfigSessions:
         return blots
 
     def cuts(self, session: Session) -> tuple[str, ...]:
-        """Whom its candidate would cut off. () if it is not usable or no station runs."""
+        """Who would be disconnected by its candidate. () if it is not usable or no station runs."""
         running = self._process.config
         if running is None or self.problems(session):
             return ()
@@ -174,7 +174,8 @@ class ConfigSessions:
     async def commit(
         self, session: Session, *, comment: str = "", confirm_s: float | None = None, anyway: bool = False
     ) -> Done:
-        """Put its candidate in force. Raises: WarnFirstError, and whatever `ConfigChanges.commit` raises."""
+        """Make its candidate the active configuration. Raises: WarnFirstError, and whatever `ConfigChanges.commit`
+        raises."""
         if not session.is_changed and session.base is not None:
             raise ControlError("Nothing has changed: there is nothing to commit.")
         if problems := self.problems(session):

@@ -27,14 +27,14 @@ class HistoryForStandIn(Texts, Protocol):
         """Whether the file is only the beginning of what was committed, because the card lost the rest."""
 
     def put_back(self, number: int) -> str:
-        """Put it in force; returns the name under which the old file is kept, "" if there was none."""
+        """Make it active; returns the name under which the old file is kept, "" if there was none."""
 
 
 class FileForStandIn(Protocol):
     """The subset of edge/config/file.ConfigFile needed here."""
 
     def load(self) -> Config:
-        """The configuration in force. Raises: ConfigError, NotFoundError."""
+        """The active configuration. Raises: ConfigError, NotFoundError."""
 
     def parse(self, text: str, source: str = "") -> Config:
         """The configuration in a text. Raises: ConfigError."""
@@ -42,14 +42,14 @@ class FileForStandIn(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """The configuration in force instead, and what the operator should know about it."""
+    """The replacement that is now active, and what the operator should know about it."""
 
     config: Config
     words: str
 
 
 def stand_in(history: HistoryForStandIn, file: FileForStandIn) -> StandIn | None:
-    """Put one in force; None if the file is in order, never existed, or has no usable replacement."""
+    """Activate a replacement; None if the file is in order, never existed, or has no usable replacement."""
     try:
         file.load()
         if not history.is_cut_short():

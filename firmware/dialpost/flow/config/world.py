@@ -20,12 +20,12 @@ class History(Texts, Protocol):
     """The subset of edge/config/history.ConfigHistory needed here. Blocking."""
 
     def current(self) -> Commit | None:
-        """The one in force; None if there is none."""
+        """The active one; None if there is none."""
 
     def commit(
         self, text: str, who: str, comment: str, when_s: int, *, clock_trusted: bool, proof: Proof | None = None
     ) -> Commit:
-        """Put it in force, durably."""
+        """Make it active, durably."""
 
     def unproven(self) -> Unproven | None:
         """The commit on trial."""
@@ -76,7 +76,7 @@ class Apply(Protocol):
     """Renders a committed configuration into the system (host name, LAN address, firewall ...)."""
 
     async def run(self, number: int) -> ApplyResult:
-        """Apply the configuration of this number, which is in force; returns the result."""
+        """Apply the configuration with this number, which is active; returns the result."""
 
 
 class WallClock(Protocol):

@@ -1,4 +1,4 @@
-"""The control API's tools for the operator at the console: what name service says, the newest lines of the log."""
+"""The control API's tools for the operator at the console: DNS look-ups, the newest log lines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def tool_methods(names: Names, log: Log) -> dict[str, Served]:
 
 
 def _question(name: str, kind: str) -> tuple[str, tuple[str, ...]]:
-    """What to ask for: without a kind what mail needs, for an address its name."""
+    """The record kinds to query: without a kind, those that mail needs; for an address, its name."""
     if not name:
         raise ControlError("Which name? Give a host, a domain or an address.")
     try:

@@ -302,7 +302,7 @@ class AccountService:
         mailbox: str = "",
         wants_room: bool = True,
     ) -> _T:
-        """Make a change and the mailbox it needs; save it, and only then put it in force.
+        """Make a change and the mailbox it needs; save it, and only then let it take effect.
 
         If it raises, nothing has changed, unless the card also refuses the rollback; the error says so then.
         """

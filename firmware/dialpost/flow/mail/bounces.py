@@ -41,7 +41,7 @@ class Bodies(BodyFiles, NewBodies, Protocol):
 class Bouncer:
     """Makes notices. `on_accepted` is called for each, as for any accepted message.
 
-    Every method raises StorageError (StorageFullError where the card is full); then no notice was made.
+    Every method raises StorageError (StorageFullError if the card is full); then no notice was made.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""The button: from edges to calls, and to the factory reset; and the lights' sleep at night.
+"""The button: turns edges into calls and the factory reset; and darkens the lights at night.
 
-`core/panel/button` says what a finger meant; here it is carried out on whatever station runs now: stations come and
-go below the panel when the configuration changes. `edge` may be called from the event loop only (edge/panel/gpio
-sees to that); `run` is the one task.
+`core/panel/button` says what the operator meant; this carries it out on whatever station runs now: stations come
+and go while the panel stays. `edge` may be called from the event loop only (edge/panel/gpio ensures that); `run` is
+the one task.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LOOK_AT_CLOCK_S = 20.0
 SOON_S = 0.001
 """Anything due this soon counts as due: a wait shorter than a timer's resolution would become a busy loop."""
 REBOOT_S = 120.0
-"""A reset that was confirmed and did not end this process by then is shown no longer."""
+"""After this time a confirmed reset that has not ended this process is no longer shown."""
 
 
 _log = logging.getLogger("dialpost.panel")
@@ -56,10 +56,10 @@ class FactoryReset(Protocol):
 
 
 class FrontPanel:
-    """One button and the panel it belongs to. `calls` is those of the station that runs, None if none does.
+    """One button and the panel it belongs to. `calls` are those of the running station, None if none runs.
 
-    `hours` gives the local time as HH:MM, None while the clock can't be trusted: then it is never night. Without a
-    `reset` the button offers none.
+    `hours` returns the local time as HH:MM, None while the clock can't be trusted: then it is never night. Without
+    a `reset` the button offers none.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class FrontPanel:
         self.calls: Calls | None = None
 
     def begin(self, down: bool) -> None:
-        """The button is there from now on; `down`: it is pressed already, which counts as stuck."""
+        """The button is active from now on; `down`: it is already pressed, which counts as stuck."""
         self._button = Button(self._now_s(), down=down, offers_reset=self._offers_reset)
         if down:
             self._stuck("it was down at the start")
         self._wake.set()
 
     def lend(self) -> None:
-        """The button is somebody else's until it begins again: what was half done with it is forgotten."""
+        """Somebody else uses the button until `begin` is called again: a press in progress is discarded."""
         self._button = None
         self._panel.button(StationState().button)
         self._panel.fault(Fault.BUTTON, False)
@@ -94,7 +94,7 @@ class FrontPanel:
         self._wake.set()
 
     def attention(self) -> list[str]:
-        """The matters for the operator, a sentence each."""
+        """What needs the operator, a sentence each."""
         if self._button is not None and self._button.state is ButtonState.STUCK:
             return ["The panel's button is stuck: free it, or check its wiring (`dialpost board test`)."]
         return []
@@ -113,7 +113,7 @@ class FrontPanel:
             if self._doing is not None:
                 self._doing.cancel()
 
-    # -- what a finger meant --------------------------------------------------------------------------
+    # -- what the operator meant ----------------------------------------------------------------------
 
     def _carry_out(self, actions: list[Action]) -> None:
         for action in actions:
@@ -175,7 +175,7 @@ class FrontPanel:
         self._panel.dark(is_night and self._now_s() >= self._awake_until_s)
 
     def _next_s(self) -> float | None:
-        """Seconds until something has to be looked at; None = only an edge can change anything."""
+        """Seconds until something has to be checked; None = only an edge can change anything."""
         now_s, due = self._now_s(), []
         if self._button is not None and self._button.deadline_s is not None:
             due.append(self._button.deadline_s - now_s)

@@ -1,7 +1,7 @@
-"""Showing the panel's state on a board's lamps: which are lit now, and when that changes next.
+"""Shows the panel's state on a board's lamps: which are lit now, and when that next changes.
 
-One task; it sleeps until the state changes or a pattern's next step is due. A pattern starts over when a lamp gets
-another, so that flashes can be counted from the first.
+One task; it sleeps until the state changes or a pattern's next step is due. When a lamp's pattern changes, the new
+one starts from its beginning, so that flashes can be counted from the first.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Colour = tuple[float, float, float]
 
 
 class Lamps(Protocol):
-    """The hardware of the lamps: edge/panel/gpio, or a picture."""
+    """The lamps' hardware: edge/panel/gpio, or a picture."""
 
     def show(self, index: int, colour: Colour | None) -> None:
         """Light the lamp of that number in that colour (red, green, blue from 0 to 1); None = dark."""
 
 
 class PanelLamps:
-    """`stands_for` tells for each lamp what it shows; it may be several."""
+    """`stands_for` says for each lamp which lights it shows, possibly several."""
 
     def __init__(self, panel: Panel, lamps: Lamps, stands_for: Sequence[tuple[Led, ...]]) -> None:
         self._panel, self._lamps, self._stands_for = panel, lamps, stands_for
@@ -37,7 +37,7 @@ class PanelLamps:
         self._are_lent = False
 
     def lend(self) -> None:
-        """Somebody else lights the lamps until `take_back`. They are dark when lent and when given back."""
+        """Somebody else controls the lamps until `take_back`. They are dark when lent and when returned."""
         self._are_lent = True
         for index, colour in enumerate(self._lit):
             if colour is not None:
@@ -50,7 +50,7 @@ class PanelLamps:
         self._changed.set()
 
     async def run(self) -> None:
-        """Until cancelled. The lamps stay as they were then: who takes the lines lets them go."""
+        """Run until cancelled. The lamps then stay as they are: whoever opened the lines releases them."""
         unwatch = self._panel.watch(self._note)
         try:
             while True:
@@ -65,7 +65,7 @@ class PanelLamps:
         self._changed.set()
 
     def _draw(self, now_s: float) -> int | None:
-        """Set the lamps; in how many milliseconds the first of them changes, None = none does."""
+        """Set the lamps; returns after how many milliseconds the first of them changes, None = none does."""
         if self._are_lent:
             return None
         due = []

@@ -1,7 +1,7 @@
 """The panel's commands on the control socket: `panel.show`.
 
-Who knows of an update or a shutdown before the daemon does (systemd's units) tells it here, as the daemon holds the
-lights' lines. The wish ends by itself when it is not renewed: a unit that was killed leaves no light behind.
+systemd units that know about an update or a shutdown before the daemon does report it here, because the daemon
+holds the lights' lines. The request expires unless it is renewed: a unit that was killed leaves no light behind.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def panel_methods(panel: Panel) -> dict[str, Served]:
     async def show(wanted: ShowParams) -> str:
         while timers:
             timers.pop().cancel()
-        if panel.state.phase in _WISHED:  # a station that starts or resets has the last word
+        if panel.state.phase in _WISHED:  # a station that starts or resets takes precedence
             panel.phase(Phase(wanted.phase.value))
             timers.append(asyncio.get_running_loop().call_later(WISH_S, back))
         return panel.state.phase.value

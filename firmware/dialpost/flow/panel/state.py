@@ -1,4 +1,4 @@
-"""The panel's state: collects the facts behind the lights and tells those who show them.
+"""The panel's state: collects the facts behind the lights and notifies the code that shows them.
 
 The lights themselves are `core/panel/lights`, a projection; whoever drives them (GPIO, the simulated panel, a
 web page) watches here. Runs in the daemon's event loop; `run` keeps the queue's counts fresh.
@@ -28,10 +28,10 @@ LightsWatcher = Callable[[StationState, Lights], None]
 
 
 class Panel:
-    """One StationState, changed by those who know, shown by those who watch.
+    """One StationState, changed by those who know the facts, shown by those who watch.
 
-    It lives as long as the process: stations come and go below it when the configuration changes, or there is none
-    yet. `counts` is the store of the station that runs, None if none does.
+    It lives as long as the process, while stations come and go with the configuration, or none exists yet. `counts`
+    is the store of the running station, None if none runs.
     """
 
     def __init__(self, counts: Counts | None = None) -> None:
@@ -111,16 +111,17 @@ class Panel:
         self._become(replace(self._state, dark=dark))
 
     def fault(self, fault: Fault, present: bool) -> None:
-        """A fault is there, or gone."""
+        """A fault appeared or is gone."""
         faults = self._state.faults | {fault} if present else self._state.faults - {fault}
         self._become(replace(self._state, faults=faults))
 
     def queue_changed(self) -> None:
-        """The queue is not as last counted."""
+        """The queue has changed since it was last counted."""
         self._stale.set()
 
     async def refresh(self) -> None:
-        """Count now. A store that can't be read leaves the counts as they are: it has its own fault."""
+        """Count now. If the store can't be read, the counts stay unchanged: that is reported as a fault
+        elsewhere."""
         if self._counts is None:
             return
         with contextlib.suppress(StorageError):

@@ -1,7 +1,7 @@
-"""A panel tried by hand: each light in turn, then what the button does, in words for whoever stands before it.
+"""A panel test: each light in turn, then what the button does, in words for whoever is watching.
 
-Who has the lines walks over them: the daemon while it runs (front_panel), else the command itself
-(cli/panel/board). The button acts on nothing meanwhile. Runs in the event loop.
+It is run by the owner of the lines: the daemon while it runs (front_panel), otherwise the command itself
+(cli/panel/board). The button has no effect meanwhile. Runs in the event loop.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ class Lines(Protocol):
 
 
 async def walk(board: Board, lines: Lines, seconds: float, say: Say) -> None:
-    """All of it. At the end, or when cancelled, the lights are dark; the button's lender listens again."""
+    """The whole test. At the end, or when cancelled, the lights are dark, and the button's lender listens to it
+    again."""
     say(f"{board.name}: {board.text.title}")
     await _walk_lights(board, lines, say)
     await _echo_button(board, lines, seconds, say)
@@ -67,7 +68,7 @@ async def _walk_lights(board: Board, lines: Lines, say: Say) -> None:
 
 
 async def _echo_button(board: Board, lines: Lines, seconds: float, say: Say) -> None:
-    """Say every edge and what it would mean, until the time is over."""
+    """Report every edge and what it would mean, until the time is over."""
     if board.button is None:
         say("  it has no button")
         return

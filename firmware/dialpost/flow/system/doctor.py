@@ -1,8 +1,7 @@
-"""`dialpost doctor`: looks at everything that has to be right for mail to arrive, and says what it found.
+"""`dialpost doctor`: checks everything that has to be right for mail to arrive, and says what it found.
 
-Runs in a process of its own, with or without a running daemon, and changes nothing. What needs the line is looked
-at only with `--online`: a question to name service must not make a router dial. One thing that can't be
-looked at does not keep the others from being.
+Runs in a separate process, with or without a running daemon, and changes nothing. What needs the line is checked
+only with `--online`: a DNS query must not make a router dial. If one thing can't be checked, the others still are.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _NEXT = {
         "its files, or take tls.certificate and tls.key out of the configuration."
     ),
 }
-"""What to do where a check could not even be made."""
+"""What to do if a check could not even be made."""
 _WHEN = "Run `dialpost doctor --online` while the line is up."
 
 
@@ -114,11 +113,11 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """What is looked at on the station itself. Each call may raise DialpostError, whose text is then the finding.
+    """What is checked on the station itself. Each call may raise DialpostError, whose text is then the finding.
 
-    `directory` also says what was wrong with the accounts' file ("" = nothing). `certificate` gives None if it
-    is yet to be made, `daemon` where none runs. `knock` says what is wrong at a door, "" if it greets. `clock` is
-    Unix seconds, when this release was made, and the time in words.
+    `directory` also says what was wrong with the account file ("" = nothing). `certificate` returns None if it is
+    yet to be made, `daemon` if none runs. `knock` says what is wrong at a door, "" if it greets. `clock` is Unix
+    seconds, when this release was made, and the time in words.
     """
 
     config_path: str

@@ -1,7 +1,8 @@
 """News of updates: mail, the fault light and `status` report one that proved itself or was rolled back.
 
-Looked at when the station starts, and when dialpost-health.service has judged the start (`update.look` on the
-control socket). The letter is written once for each update; a power cut between letter and note may bring it twice.
+Checked when the station starts, and when dialpost-health.service has judged the start (`update.look` on the control
+socket). The letter is written once for each update; a power cut between the letter and the note may cause a second
+one.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Records(Protocol):
     """The subset of the record's file needed here."""
 
     def now(self) -> UpdateRecord | None:
-        """The last update, as it stands in this start."""
+        """The last update, as seen from this start."""
 
 
 class Notes(Protocol):
@@ -58,14 +59,14 @@ class UpdateNews:
         self._one = asyncio.Lock()
 
     async def begin(self) -> None:
-        """Look when the station starts. A letter that can't be written is logged."""
+        """Check when the station starts. A letter that can't be written is logged."""
         try:
             await self.look()
         except DialpostError as error:
             maillog.fault("update: the postmaster could not be notified", error=error)
 
     async def look(self) -> None:
-        """See what became of the last update, and report what is new. Raises: DialpostError if that fails."""
+        """Find out how the last update ended, and report what is new. Raises: DialpostError if that fails."""
         async with self._one:
             self._record = record = await asyncio.to_thread(self._records.now)
             self._is_seen = record is not None and await asyncio.to_thread(self._notes.get, _SEEN) == record.id

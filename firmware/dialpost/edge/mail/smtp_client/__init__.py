@@ -76,9 +76,9 @@ class SmtpClient:
     ) -> SessionEnd:
         """Send messages as long as `next_message` returns any; None from it ends the session.
 
-        Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at a time.
-        If the host turns out not to do what it offers (`SessionEnd.learnt`), the messages that fell with that
-        session are sent again at once in another, without the extension. The caller makes outcomes durable. A
+        Each message gets exactly one `on_outcome`, in the order of `envelope.recipients`, awaited one at a time. If
+        the host turns out not to do what it offers (`SessionEnd.learnt`), the messages interrupted by that are
+        resent immediately in another session, without the extension. The caller makes outcomes durable. A
         cancellation closes the connection; outcomes that the server had already given are still reported first, no
         others. Raises: whatever `next_message` or `on_outcome` raise.
         """
@@ -111,11 +111,11 @@ class SmtpClient:
 
     @property
     def patience_ends_s(self) -> float:
-        """Until when a session is worth waiting for, where nothing else keeps a paid line up (monotonic)."""
+        """Until when a session is worth waiting for if nothing else keeps a paid line up (monotonic)."""
         return max((talk.patience_ends_s for talk in self._talks), default=inf)
 
     def stop_waiting(self, why: str) -> None:
-        """Every session that waits for its other side ends, as after a time-out; others go on."""
+        """Every session that waits for its other side ends, as after a time-out; others continue."""
         for talk in list(self._talks):
             talk.stop_waiting(why)
 
@@ -146,7 +146,7 @@ class SmtpClient:
         )
 
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
-        """Do the work over the first address, and in the first way, that allows it."""
+        """Do the work over the first address, and with the first settings, that allow it."""
         end = _no_address(target)
         for address in target.addresses[:MAX_ADDRESSES]:
             way: ConnectSettings | None = settings

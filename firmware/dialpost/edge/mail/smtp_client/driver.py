@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0
 """Several retransmissions of a SYN (1, 3, 7, 15, 31 s) over a line with seconds of delay."""
 _LEAST_BULK_WAIT_S = 60.0
-"""The least that a line which takes nothing, or a TLS handshake, is waited for where nothing else keeps it up."""
+"""The least time to wait for a line that accepts nothing, or for a TLS handshake, if nothing else keeps the line
+up."""
 
 
 class SessionDriver:
@@ -96,10 +97,11 @@ class SessionDriver:
 
     @property
     def patience_ends_s(self) -> float:
-        """Until when the session is worth waiting for, where nothing else keeps a paid line up (monotonic).
+        """Until when the session is worth waiting for if nothing else keeps a paid line up (monotonic).
 
-        It counts from the last byte the other side took, or its last whole answer: half a reply is none. Where the
-        session waits for us there is no end. To be asked every second or so: nothing tells what was acknowledged.
+        It counts from the last byte that the other side accepted, or its last complete answer: half a reply does
+        not count. If the session waits for us, there is no end. Poll it every second or so: no event reports what
+        was acknowledged.
         """
         unacknowledged = self.connection.unacknowledged
         if unacknowledged < self._unacknowledged:
@@ -112,7 +114,7 @@ class SessionDriver:
 
     @property
     def _least_wait_s(self) -> float | None:
-        """How long what the session now waits for is waited for, at least; None if it waits for us."""
+        """The least time to wait for what the session is waiting for; None if it waits for us."""
         if self._limit is not None:
             return _LEAST_BULK_WAIT_S if self._is_shaking_hands else LEAST_WAIT_S
         due = self.core.waiting_for

@@ -1,14 +1,15 @@
-"""What aiosmtpd's constructor need not look through.
+"""Hides attributes from the search in aiosmtpd's constructor.
 
-For each connection it searches all attributes of connection and handler for commands, logins and hooks of its own
-kind. There are none (`session` has a table of its commands), and the search took a fifth of a session's time.
+For each connection the constructor searches all attributes of connection and handler for its own kind of commands,
+logins and hooks. There are none (`session` has a table of its commands), and the search took a fifth of a session's
+time.
 """
 
 from __future__ import annotations
 
 
 class Unsearched:
-    """Shows no attributes to a search; they work all the same."""
+    """Shows no attributes to a search; they work nevertheless."""
 
     def __dir__(self) -> tuple[str, ...]:
         return ()

@@ -13,7 +13,7 @@ from dialpost.core.errors import GpioError, GpioNotThereError
 
 DEVICES = Path("/dev")
 HEADER_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-"""The chips of a Raspberry Pi's header, for who names no chip."""
+"""The chips of a Raspberry Pi's header, if no chip is named."""
 
 
 def open_chip(label: str, devices: Path = DEVICES) -> gpiod.Chip:
@@ -28,7 +28,7 @@ def open_chip(label: str, devices: Path = DEVICES) -> gpiod.Chip:
         except PermissionError:
             denied.append(str(path))
         except OSError:
-            continue  # unplugged a moment ago, or no chip at all
+            continue  # unplugged a moment ago, or not a chip at all
         else:
             if seen[path.name] == label:
                 found.append(path)
@@ -42,7 +42,7 @@ def open_chip(label: str, devices: Path = DEVICES) -> gpiod.Chip:
 
 
 def default_label(devices: Path = DEVICES) -> str:
-    """The chip for who names none: a Raspberry Pi's header, or the only one there is. Raises: GpioNotThereError."""
+    """The chip if none is named: a Raspberry Pi's header, or the only one there is. Raises: GpioNotThereError."""
     seen = []
     for path in _chip_files(devices):
         with contextlib.suppress(OSError), gpiod.Chip(str(path)) as chip:

@@ -2,7 +2,8 @@
 
 Registered at gpiozero's entry point `gpiozero_pin_factories` as `dialpost-libgpiod` (GPIOZERO_PIN_FACTORY takes it,
 then with the chip of DIALPOST_GPIO_CHIP, a Raspberry Pi's header, or the only one). gpiozero's own factories know
-Raspberry Pis only and need what Debian has not (lgpio), closes (/dev/mem), or what died (RPi.GPIO).
+only Raspberry Pis and need something that Debian lacks (lgpio), that it forbids (/dev/mem), or that is no longer
+maintained (RPi.GPIO).
 
 `PiFactory` wants a Pi's revision to draw its header; here the pins are the chip's lines 0 to n-1, by number.
 """
@@ -27,7 +28,7 @@ CHIP_VARIABLE = "DIALPOST_GPIO_CHIP"
 
 
 class LibgpiodFactory(PiFactory):  # type: ignore[misc]  # gpiozero has no types
-    """The lines of one chip. `label` None: as told above. Raises: GpioError, GpioNotThereError."""
+    """The lines of one chip. `label` None: as described above. Raises: GpioError, GpioNotThereError."""
 
     def __init__(self, label: str | None = None, devices: Path = DEVICES) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class LibgpiodFactory(PiFactory):  # type: ignore[misc]  # gpiozero has no types
         self._info: Any = None
 
     def close(self) -> None:
-        """Let every line go. Harmless a second time."""
+        """Release every line. Harmless if called again."""
         super().close()
         self.edges.close()
         self.pwm.close()

@@ -1,12 +1,12 @@
-"""A board's lamps and button: its lines taken, all or none, and gpiozero's devices on them.
+"""A board's lamps and button: opens its lines, all or none, with gpiozero's devices on them.
 
-Runs in the event loop. The button's edges are seen in the factory's thread and reach the loop by
-`call_soon_threadsafe`, nothing else crosses. gpiozero's own holds, blinking and default factory are not used: what
-a hold means is `core/panel/button`'s, when a light changes `flow/panel/lamps`'s, and `DigitalInputDevice` has no
-thread that wakes ten times a second, as `Button` has.
+Runs in the event loop. The button's edges are detected in the factory's thread and reach the loop through
+`call_soon_threadsafe`; nothing else crosses. gpiozero's own holds, blinking and default factory are not used:
+`core/panel/button` decides what a hold means, `flow/panel/lamps` when a light changes, and `DigitalInputDevice`,
+unlike `Button`, has no thread that wakes ten times a second.
 
-At full brightness a light is switched, nothing else; a light of three colours then knows seven of them. Below, and
-only then, lines are dimmed by software (`pwm`).
+At full brightness a light is only switched; a light of three colours then has seven. Only below that are lines
+dimmed in software (`pwm`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _log = logging.getLogger("dialpost.panel")
 
 
 class BoardPanel:
-    """The lines of one board. Raises: LineBusyError, GpioNotThereError, GpioError; nothing stays taken then."""
+    """The lines of one board. Raises: LineBusyError, GpioNotThereError, GpioError; no line stays open then."""
 
     def __init__(self, board: Board, brightness: int = 100, factory_for: FactoryFor = LibgpiodFactory) -> None:
         self._board, self._share = board, brightness / 100
@@ -70,7 +70,7 @@ class BoardPanel:
                 _log.error("panel: light %s can't be set: %s", self._board.lights[index].name, error)
 
     def listen(self, on_edge: OnEdge) -> bool:
-        """Call `on_edge(closed, time)` in this event loop from now on; whether the button is down now.
+        """Call `on_edge(closed, time)` in this event loop from now on; returns whether the button is down now.
 
         The time is the kernel's, monotonic.
         """
@@ -88,7 +88,7 @@ class BoardPanel:
         return bool(contact.is_active)
 
     def close(self) -> None:
-        """Let every line go; the lights are dark where the chip keeps levels. Harmless a second time."""
+        """Release every line; the lights are dark if the chip keeps levels. Harmless if called again."""
         for index in range(len(self._lamps)):
             self.show(index, None)
         self._taken.close()
@@ -114,7 +114,7 @@ class BoardPanel:
         return led
 
     def _button(self, switch: Switch) -> DigitalInputDevice:
-        """gpiozero takes what is pressed from the pull; where there is none it must be given."""
+        """gpiozero derives the pressed level from the pull; without a pull it must be given."""
         pull_up = {Bias.PULL_UP: True, Bias.PULL_DOWN: False, Bias.NONE: None}[switch.bias]
         contact = DigitalInputDevice(
             switch.line,
@@ -127,17 +127,16 @@ class BoardPanel:
         return contact
 
     def _level(self, share: float) -> float:
-        """At full brightness a line is on or off: nothing is dimmed for a shade."""
+        """At full brightness a line is on or off: no dimming for intermediate colours."""
         return share * self._share if self._share < 1 else float(share > 0)
 
 
 async def open_panel(
     board: Board, brightness: int, wait_s: float, factory_for: FactoryFor = LibgpiodFactory
 ) -> BoardPanel:
-    """Take the board's lines; wait up to `wait_s` for the chip to appear and for another process to let go.
+    """Open the board's lines; wait up to `wait_s` for the chip to appear and for another process to release them.
 
-    A cancellation leaves nothing taken. Raises: LineBusyError, GpioNotThereError after that time;
-    GpioError at once.
+    A cancellation leaves no line open. Raises: LineBusyError, GpioNotThereError after that time; GpioError at once.
     """
     loop = asyncio.get_running_loop()
     until_s = loop.time() + wait_s
@@ -147,4 +146,4 @@ async def open_panel(
         except (LineBusyError, GpioNotThereError):
             if loop.time() >= until_s:
                 raise
-        await asyncio.sleep(TRY_AGAIN_S)  # neither has an event that every kernel of ours tells
+        await asyncio.sleep(TRY_AGAIN_S)  # not every kernel reports an event for these

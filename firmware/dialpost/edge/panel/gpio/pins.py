@@ -1,9 +1,9 @@
-"""One GPIO line as gpiozero's pin, held by a libgpiod request of its own.
+"""One GPIO line as gpiozero's pin, held by its own libgpiod request.
 
-The line is taken when a device gives it a function, and let go by `close`; in between it is only reconfigured, so
-that nothing flickers and nobody else can take it. Levels are the line's own (high = 1): what counts as lit or
-pressed is gpiozero's business. Edges come from the kernel with the time it saw them, on CLOCK_MONOTONIC, which is
-what `time.monotonic` and the event loop read.
+The line is requested when a device gives it a function, and released by `close`; in between it is only
+reconfigured, so that nothing flickers and nobody else can take it. Levels are those of the line (high = 1):
+gpiozero decides what counts as lit or pressed. Edges come from the kernel with the time it saw them, on
+CLOCK_MONOTONIC, which is what `time.monotonic` and the event loop read.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
         self._seen: int | None = None
 
     def close(self) -> None:
-        """Let the line go; the pin may be used again afterwards."""
+        """Release the line; the pin may be used again afterwards."""
         self.when_changed = None
         self._factory.pwm.drop(self)
         request, self._request = self._request, None
@@ -202,7 +202,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
                 self._apply()
 
     def _read_edges(self) -> None:
-        """In the watcher's thread: pass on what the kernel saw, each with its own time.
+        """In the watcher's thread: pass on the kernel's events, each with its own time.
 
         A callback for one of them may fail: the others still get theirs, then it is raised.
         """
@@ -222,7 +222,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
         lost = self._seen is not None and last is not None and last != self._seen + len(told)
         self._seen = last
         if lost and self._when_changed is not None:
-            # The kernel's queue ran over: what counts is how the line is now.
+            # The kernel's queue overflowed: what counts is the line's current level.
             self._call_when_changed(self._factory.ticks(), self._get_state())
         if failed is not None:
             raise failed
@@ -245,7 +245,7 @@ class LibgpiodPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
             self._apply()
 
     def _apply(self) -> None:
-        """Take the line as wanted now, or reconfigure it. Raises: LineBusyError, GpioError."""
+        """Request the line as wanted now, or reconfigure it. Raises: LineBusyError, GpioError."""
         config: Any = {self._number: self._settings()}
         try:
             if self._request is None:

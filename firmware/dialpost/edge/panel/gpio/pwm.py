@@ -1,7 +1,7 @@
 """Brightness by switching: one thread for all dimmed lines of a factory, asleep while all are dark or full.
 
-Cheap enough for lights: the thread wakes twice a period. It is not exact (Python's threads are not), which an eye
-does not see. Hardware PWM would need lines that have it, and a way to it that every board shares; there is none.
+Cheap enough for lights: the thread wakes twice a period. It is not exact (Python's threads are not), but the eye
+does not notice. Hardware PWM would need lines that have it and an interface common to all boards; there is none.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ class _Dimmed:
     duty: float
     period_s: float
     runs: int
-    """The number of this `set`: plans of earlier ones are dropped."""
+    """The number of this `set`: the schedule of earlier ones is dropped."""
 
 
 class SoftPwm:
-    """Lines by a key of the caller's. Any thread may call; `set` and `drop` return when the level is as wanted."""
+    """Lines by a key chosen by the caller. Any thread may call; `set` and `drop` return once the level is as
+    wanted."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -90,11 +91,11 @@ class SoftPwm:
             return
         try:
             line.set_level(lit)
-        except Exception:  # the chip is gone: the other lights go on
+        except Exception:  # the chip is gone: the other lights continue
             _log.exception("gpio: a light can't be set")
             del self._lines[key]
             return
         share = line.duty if lit else 1 - line.duty
-        # Late by more than a period: go on from now, instead of catching up in a burst.
+        # Late by more than a period: continue from now, instead of catching up in a burst.
         next_s = max(due_s + share * line.period_s, time.monotonic() - line.period_s)
         heapq.heappush(self._plan, (next_s, next(self._count), key, run, not lit))

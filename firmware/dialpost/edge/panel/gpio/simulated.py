@@ -1,6 +1,6 @@
-"""The simulated board's lines, on gpiozero's own mock pins: everything of the panel is real but the kernel's part.
+"""The simulated board's lines, on gpiozero's own mock pins: the whole panel is real, except for the kernel's part.
 
-Runs in the event loop, as the real lines' owner does.
+Runs in the event loop, like the owner of the real lines.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The one thread that waits for edges on all lines of a factory; only the kernel wakes it.
 
-What it is given to call, it calls in this thread, one after the other; `remove` returns when no call is under way
-and none will come.
+Callbacks run in this thread, one after the other; `remove` returns when no call is under way and none will follow.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class EdgeWatcher:
         self._wake()
 
     def remove(self, descriptor: int) -> None:
-        """No longer. Harmless if it was not watched."""
+        """Stop watching it. Harmless if it was not watched."""
         with self._lock:
             self._ready.pop(descriptor, None)
         self._wake()

@@ -1,4 +1,4 @@
-"""Registering a clock chip on the header's I2C lines with the kernel, which does not look for one by itself.
+"""Registering a clock chip on the header's I2C lines with the kernel, which does not look for one on its own.
 
 The kernel takes the time from a chip registered with it (CONFIG_RTC_HCTOSYS), and chrony writes the right time back
 (`rtcsync`). Source: Linux, Documentation/i2c/instantiating-devices.rst, method 3.

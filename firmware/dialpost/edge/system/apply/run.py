@@ -72,7 +72,7 @@ def _apply(source: Path, place: Place, told: Sequence[Service]) -> ApplyResult:
         problems += error.problems
         if place.read(STATE) is not None:
             return ApplyResult(applied=False, problems=tuple(problems))
-        # Nothing was put in force since the boot: there is no firewall yet, and no address.
+        # Nothing was applied since the boot: there is no firewall yet, and no address.
         config, files, instead = _instead_of(source)
         problems.append(instead)
     changed = tuple(_write_all(files, place, problems))

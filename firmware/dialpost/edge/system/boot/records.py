@@ -29,7 +29,7 @@ class BootRecords:
         return newest(records) or UNKNOWN
 
     def write(self, state: BootState) -> None:
-        """Put the state in force; the old one stays valid until this one is on the card. Raises: StorageError."""
+        """Write the new state; the old one stays valid until this one is on the card. Raises: StorageError."""
         try:
             descriptor = os.open(self._disk, os.O_WRONLY | os.O_CLOEXEC)
             try:

@@ -1,6 +1,6 @@
-"""What the mail of a call needs of the flush, of ETRN, of the provider's side and of the line, and what it counts.
+"""What the mail of a call needs from the flush, ETRN, the provider's side and the line, and what it counts.
 
-`flow/line/call/mail_part` is given these; the wiring passes in what has them.
+`flow/line/call/mail_part` takes these; the wiring passes in objects that have them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class FlushedCounts(Protocol):
 
     @property
     def sent(self) -> int:
-        """Taken by a next hop."""
+        """Accepted by a next hop."""
 
     @property
     def deferred(self) -> int:
@@ -42,38 +42,38 @@ class FlushedCounts(Protocol):
 
     @property
     def hope(self) -> Hope:
-        """The mail left over that another try may deliver."""
+        """The mail left behind that another attempt may deliver."""
 
     @property
     def why_left(self) -> str:
-        """Why something is left, in the words of who deferred it."""
+        """Why something was left behind, in the words of the host that deferred it."""
 
 
 class FlushForCall(Protocol):
     """The subset of flow/mail/outgoing/flush.Flush a call needs."""
 
     def begin_call(self) -> None:
-        """A new call: what was tried in the one before may be tried again."""
+        """A new call: what was tried in the previous one may be tried again."""
 
     async def run(self) -> FlushedCounts:
-        """Send what is due. Returns when nothing due is left or `stop` was called; outcomes are on record."""
+        """Send what is due. Returns once nothing due is left or `stop` was called; outcomes are recorded then."""
 
     def retry(self) -> None:
-        """Have the next run try again what was deferred in this call and may go now."""
+        """Let the next run retry what was deferred in this call and may go now."""
 
     def stop(self, after_current: bool) -> None:
-        """End the run under way: after the message being sent, or at once."""
+        """End the current run: after the message being sent, or immediately."""
 
     @property
     def patience_ends_s(self) -> float:
-        """Until when sessions (ETRN's too) are worth waiting for, where nothing else needs the line."""
+        """Until when sessions (including ETRN's) are worth waiting for if nothing else needs the line."""
 
     def stop_waiting(self, why: str) -> None:
         """End the sessions that wait for their other side, as after a time-out."""
 
     @property
     def sending(self) -> Collection[object]:
-        """The messages on their way at this moment."""
+        """The messages being sent at this moment."""
 
 
 class Inbound(Protocol):
@@ -81,7 +81,7 @@ class Inbound(Protocol):
 
     @property
     def connections(self) -> int:
-        """Open now."""
+        """The number of open connections."""
 
     @property
     def last_activity_s(self) -> float | None:
@@ -89,11 +89,11 @@ class Inbound(Protocol):
 
     @property
     def messages(self) -> int:
-        """Messages taken in, ever."""
+        """Messages ever accepted."""
 
     @property
     def bytes(self) -> int:
-        """Bytes of mail received, ever."""
+        """Bytes of mail ever received."""
 
     async def changed(self) -> None:
         """Wait until a connection is made or ends, or a message is in."""

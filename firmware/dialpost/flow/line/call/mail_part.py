@@ -1,4 +1,5 @@
-"""The mail of a call while the line is up: ETRN and the flush at once, inbound mail beside them, the end.
+"""The mail of a call while the line is up: ETRN and the flush at the same time, inbound mail alongside, and the
+end.
 
 One `MailPart` serves one call. The provider is asked first, so that its mail comes down while ours goes up: the
 line is full duplex, and a call costs max(up, down), not their sum. `core/line/call/end` decides when to end, on the
@@ -43,7 +44,7 @@ WRAP_UP_S = 5.0
 class MailPart:
     """The mail of one call. `run` once; `stop` ends it after the current message.
 
-    `paid_until_s` tells when the billing unit ends that has begun.
+    `paid_until_s` returns when the current billing unit ends.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class MailPart:
 
     @property
     def tally(self) -> Tally:
-        """What went over the line so far; the flush's part grows when a run of it ends."""
+        """What went over the line so far; the flush's part grows when one of its runs ends."""
         last = self._last_run
         return Tally(
             self._sent,
@@ -106,7 +107,7 @@ class MailPart:
         )
 
     def _why_left(self) -> str:
-        """Why something stayed behind, in one line; "" if nothing did."""
+        """Why something was left behind, in one line; "" if nothing was."""
         last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
         unreached += [one for one in self._latest if self._is_unserved and one.outcome is EtrnOutcome.AT_WORK]
         deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
@@ -167,7 +168,7 @@ class MailPart:
                 await self._pause(decision)
 
     def _try_again(self, until_s: float) -> None:
-        """What stayed behind, once more."""
+        """Retry what was left behind."""
         self._say("trying again what was deferred")
         setback = self._setback
         self._setback = replace(setback, retrying_until_s=until_s)
@@ -242,7 +243,7 @@ class MailPart:
             await self._more.wait()
 
     def _note_setback(self, *, still_trying: bool) -> None:
-        """A try is over, of the mail or of ETRN: what stays behind, and for how long it has."""
+        """An attempt is over, of the mail or of ETRN: note what is left behind, and since when."""
         now_s, last, before = asyncio.get_running_loop().time(), self._last_run, self._setback
         setback = Setback(
             hope=Hope.NONE if last is None else last.hope,
@@ -271,9 +272,9 @@ class MailPart:
         return last if last is not None and last >= self._began_s else None
 
     def _live_connections(self) -> int:
-        """The provider's connections of this call. Those open at its start are dead ones of a call that was cut:
-        TCP does not notice, and they stay until they time out. If one of this call is mistaken for a dead one, its
-        bytes still hold the line.
+        """The provider's connections in this call. Those open at its start are dead ones from an earlier call that
+        was cut: TCP does not notice, and they stay until they time out. If one of this call is mistaken for a dead
+        one, its bytes still hold the line.
         """
         self._stale = min(self._stale, self._inbound.connections)
         return self._inbound.connections - self._stale
@@ -307,7 +308,7 @@ class MailPart:
         return evidence
 
     async def _wrap_up(self) -> None:
-        """The line is given up: let the flush record its outcomes, then end what still runs."""
+        """The line is being released: let the flush record its outcomes, then end what still runs."""
         self._moving(False)
         if self._etrn_task is not None:
             self._etrn_task.cancel()

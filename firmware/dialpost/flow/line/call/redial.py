@@ -1,11 +1,12 @@
-"""Redialling after a failed dial, a lost line or a call in vain: how often, after what pause, also after a restart.
+"""Redialling after a failed dial, a lost line or a call in vain: how often and after what pause, even after a
+restart.
 
-The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, asked through the
-modem's `core/line/dial_plan`) win where they are stricter. They bind every call nobody asked for by hand: one that
-comes too soon is made when its time has come. An operator is never held back, and resets the rules' counters.
-A call that came up and achieved nothing is made again too, where that may pass; each costs money, so all but the
-first of these wait at least `IN_VAIN_PAUSE_S`. A refusal that lasts (`core/line/link.Again`) is not tried again at
-all before something changed (`flow/line/call/bar`).
+The configuration says how often and how soon; the country's rules (`core/line/redial_rules`, queried through the
+modem's `core/line/dial_plan`) win if they are stricter. They apply to every automatic call: one that comes too soon
+is made as soon as it is allowed. An operator never has to wait, and resets the rules' counters. A call that came up
+and achieved nothing is repeated too, if the cause may be temporary; each costs money, so all but the first of these
+wait at least `IN_VAIN_PAUSE_S`. A lasting refusal (`core/line/link.Again`) is not tried again at all until
+something changes (`flow/line/call/bar`).
 
 Runs in the daemon's event loop; a timer asks for the call, `flow/line/call/machine` makes it.
 """
@@ -39,17 +40,17 @@ _NEXT_TIME = "at the next scheduled time, or by the button"
 _AFTER_CHANGE = "after a change of settings, or by the button or `dialpost call now`"
 _BY_HAND = "redialling takes the operator: press the button, or `dialpost call now`"
 IN_VAIN_PAUSE_S = 300.0
-"""The least pause before the second and later redials of calls that achieved nothing: what the first did not find
-passed (greylisting, a host that restarts) takes minutes."""
+"""The least pause before the second and later redials of calls that achieved nothing: a cause that outlasted the
+first redial (greylisting, a host that restarts) takes minutes."""
 _CLOCK_FROM_S = 120.0
-"""A wait longer than this is shown with the time of its end."""
+"""A wait longer than this is shown with the time when it ends."""
 
 
 class Redials:
     """The redials left, and the timer of the next. `left` is None while no redial is due.
 
     `plan` is the modem's dial plan; None if no modem of ours dials. `on_pending` is called when a call starts and
-    stops waiting for its time.
+    when it stops waiting for its time.
     """
 
     def __init__(
@@ -110,10 +111,10 @@ class Redials:
     def plan(self, record: CallRecord, *, had_given_up: bool = False) -> None:
         """After a call: again, if it failed, was cut or achieved nothing, and tries are left.
 
-        A call that moved mail resets the count: a bad line still gets everything through. One that met a
-        refusal which lasts, or will not pass in a series of tries, has no redial. Neither has one that achieved
-        nothing after a series of those was given up (`had_given_up`): with a provider that is down for days, each
-        scheduled time costs one call.
+        A call that moved mail resets the count: even a bad line gets everything through. A call that met a lasting
+        refusal, or one that a series of attempts will not outlast, has no redial. Nor has one that achieved nothing
+        after a series of those was given up (`had_given_up`): with a provider that is down for days, each scheduled
+        time costs one call.
         """
         if record.result is not DialResult.CANCELLED:
             self.bar.lift()

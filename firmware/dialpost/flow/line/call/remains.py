@@ -87,7 +87,7 @@ class CallMemory:
             return
         self._has_given_up = self._has_given_up or in_vain(record)
         is_of_line = failed(record) or (record.hangup_reason is HangUpReason.NOT_SERVED and not had_given_up)
-        if is_of_line and not self._is_given_up_told:  # of mail that a host defers its sender hears
+        if is_of_line and not self._is_given_up_told:  # the sender is notified of mail that a host defers
             self._is_given_up_told = True
             self._on_given_up(record, self.failures)
 
@@ -111,7 +111,8 @@ class CallMemory:
             self.failures += 1
         elif record.result is DialResult.CONNECTED:
             self.failures, self._is_given_up_told = 0, False
-            # While a host stays away (that for ETRN may for ever), a call that sends mail begins no new series.
+            # As long as a host is unreachable (that for ETRN may always be), a call that sends mail begins no new
+            # series.
             self._has_given_up = self._has_given_up and has_hope(record)
         if failed(record) or record.result is DialResult.CONNECTED:
             self._panel.fault(Fault.LINE, failed(record) or was_cut(record))

@@ -88,7 +88,7 @@ RELEASE_PAUSE_S = 60.0
 class ModemLink:
     """A Link (see flow/line/call/machine) with a real modem and a real pppd. One call at a time.
 
-    `run`, beside the calls, takes care of a line that may have stayed up: it costs money until somebody hangs up.
+    `run`, alongside the calls, takes care of a line that may have stayed up: it costs money until it is hung up.
     """
 
     kind = LinkKind.MODEM

@@ -1,4 +1,4 @@
-"""Hanging up for certain: the profile's methods in turn, each believed only with proof.
+"""Hanging up with certainty: the profile's methods in turn, each trusted only with proof.
 
 Proof is that DCD, if it was seen to be reliable in this call, has dropped; or that the modem accepts commands
 again, its answers in step, says OK to ATH and answers AT after it (V.250 §6.3.6). A single answer proves nothing:
@@ -70,9 +70,9 @@ async def escape(talk: ModemChannel, profile: ModemProfile) -> None:
 
 
 async def _escape(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> None:
-    """The same, no longer than it takes where the dialogue is in step.
+    """The same, but as quickly as possible if the dialogue is in step.
 
-    A modem whose other side has hung up is in command state already, as most are once PPP has ended: it answers an
+    A modem whose other side has hung up is already in command state, as most are once PPP has ended: it answers an
     AT before the silence, or says NO CARRIER during it. Otherwise its OK to +++ ends the second silence. Both are
     paid for. What it says here proves nothing: the caller checks.
     """

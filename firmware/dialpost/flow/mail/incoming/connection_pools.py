@@ -1,4 +1,4 @@
-"""Who may hold a connection, and who gives way if all places are taken.
+"""Who may hold a connection, and who has to make room if all places are taken.
 
 Four pools share `smtp.max_connections`: the provider, users who logged in, hosts of the LAN's networks, and
 strangers. A tenth is reserved for each, so that no pool can shut out another; the rest is first come, first served.
@@ -88,7 +88,7 @@ class ConnectionPools:
         return min(found, key=lambda one: (self._pool(one), one.progress_s), default=None)
 
     def _crowding(self, pool: Pool, of_host: Counter[str], host: str) -> Caller | None:
-        """Only among strangers: nothing but fairness justifies breaking off a message under way."""
+        """Only among strangers: nothing but fairness justifies interrupting a message under way."""
         if pool is not Pool.STRANGERS:
             return None
         # A difference of at least two: with one, two hosts would take turns evicting each other.

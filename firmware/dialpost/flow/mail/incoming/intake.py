@@ -247,7 +247,7 @@ class Intake:
         self._refuse(peer, stage, reply)
 
     def origin(self, peer: Peer) -> Origin:
-        """From which side this peer sends."""
+        """Which side this peer is on."""
         if peer.account is not None:
             return Origin.SUBMITTED
         return self._origin_of(peer.address, peer.interface)

@@ -27,7 +27,7 @@ TRIES = 2
 PAUSE_S = 3.0
 """The pause before a failed connection is retried."""
 QUICK_S = 10.0
-"""It is not where the first took longer than this to fail: the line is expensive."""
+"""If the first attempt took longer than this to fail, it is not retried: the line is expensive."""
 
 
 class EtrnSpeaker(Protocol):

@@ -5,9 +5,9 @@ connection, receivers with the same best MX share one, and `outbound.mx_connecti
 outcome is recorded (flow/mail/outgoing/outcome_record) before its message leaves the lane. If a host can't be
 reached, its domains move on to their next MX host, and the host rests for a while.
 
-On a dialled line each recipient is tried once a call, however often `run` is called in it, whatever its waiting
-time; `retry` has what may go now tried once more. On a dedicated line it is tried when its time has come. Runs in
-the task of the call, or of the dedicated line.
+On a dialled line each recipient is tried once per call, however often `run` is called and whatever its retry time;
+`retry` allows another attempt at what may go now. On a dedicated line it is tried when its retry time has come.
+Runs in the task of the call, or of the dedicated line.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Flush:
         self._standing.stopping = self._standing.aborted = False
         if not self._is_dialled:
             self._left = {}
-            self._standing.tried.clear()  # there the time of the next try tells what has had its turn
+            self._standing.tried.clear()  # there the retry time shows what has had its turn
         self.result = FlushResult(left=self._left)
         self.drained.clear()
         # A task of its own, so that `stop` can cancel the work and this caller still returns the result.
@@ -116,7 +116,7 @@ class Flush:
 
     @property
     def patience_ends_s(self) -> float:
-        """Until when sessions (ETRN's too) are worth waiting for, where nothing else needs the line."""
+        """Until when sessions (including ETRN's) are worth waiting for if nothing else needs the line."""
         return self._sender.patience_ends_s
 
     def stop_waiting(self, why: str) -> None:
@@ -132,7 +132,7 @@ class Flush:
         self._left.clear()
 
     def retry(self) -> None:
-        """Have the next run try again what was deferred in this call and may go now."""
+        """Let the next run retry what was deferred in this call and may go now."""
         self._standing.retry({queue_id for queue_id, one in self._left.items() if one.hope is not Hope.NONE})
 
     def wake(self) -> None:

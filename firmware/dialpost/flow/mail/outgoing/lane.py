@@ -41,7 +41,7 @@ class Sender(Protocol):
 
     @property
     def patience_ends_s(self) -> float:
-        """Until when what it does is worth waiting for, where nothing else keeps a paid line up (monotonic)."""
+        """Until when its work is worth waiting for if nothing else keeps a paid line up (monotonic)."""
 
     def stop_waiting(self, why: str) -> None:
         """End all connections that wait for their other side, as after a time-out."""

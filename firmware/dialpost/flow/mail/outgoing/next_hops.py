@@ -34,7 +34,8 @@ class Way:
 
 
 class NextHops:
-    """Finds the way for each domain. One object per run, so that equal MX hosts are shuffled again each time."""
+    """Finds the next hop for each domain. One object per run, so that equal MX hosts are shuffled again each
+    time."""
 
     def __init__(
         self, config: Config, table: RouteTable, names: NameService, chance: Callable[[], float] = random.random
@@ -45,7 +46,7 @@ class NextHops:
         """Whether DNS answered anything in this run: a sign that the line is up."""
 
     async def way(self, domain: str) -> Way | NoWay:
-        """The way for mail to `domain`, or the reason why there is none."""
+        """The next hop for mail to `domain`, or the reason why there is none."""
         hop = self._table.next_hop(domain)
         if hop is None:
             text = "No host for outgoing mail is configured: set outbound.smarthost"

@@ -35,10 +35,10 @@ class Notices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A message of which something still waits: whether a part of it went, and what may come of another try.
+    """A message of which something is still waiting: whether part of it went, and what another attempt may achieve.
 
     `waiting` holds the numbers of the recipients deferred, at whatever host. `in_doubt`: one of them may have it,
-    so the message is not retried in this call (RFC 1047), whatever may come of the others.
+    so the message is not retried in this call (RFC 1047), whatever happens to the others.
     """
 
     was_sent: bool = False
@@ -50,9 +50,9 @@ class Left:
 
 @dataclass(slots=True)
 class FlushResult:
-    """Messages of one run, by their best outcome, the bytes its connections took, and what it found out.
+    """Messages of one run, by their best outcome, the bytes its connections used, and what it found out.
 
-    `left` is what was deferred and still waits: of this run, or (on a dialled line) of the call so far.
+    `left` is what was deferred and is still waiting: from this run, or (on a dialled line) from the call so far.
     """
 
     sent: int = 0
@@ -64,17 +64,17 @@ class FlushResult:
 
     @property
     def deferred(self) -> int:
-        """Messages that were deferred, and of which nothing went."""
+        """Messages that were deferred, and of which nothing was sent."""
         return sum(not one.was_sent for one in self.left.values())
 
     @property
     def hope(self) -> Hope:
-        """The best that another try may bring."""
+        """The best hope for another attempt."""
         return max((one.hope for one in self.left.values()), default=Hope.NONE)
 
     @property
     def why_left(self) -> str:
-        """Why the most hopeful of what is left was deferred, in the words of who deferred it."""
+        """Why the most hopeful part was deferred, in the words of the host that deferred it."""
         return max(self.left.values(), key=lambda one: one.hope).why if self.left else ""
 
     @property
@@ -88,7 +88,7 @@ class FlushResult:
             self.notes += (words,)
 
     def count(self, message: MessageRecord, outcomes: Sequence[Outcome], hope: Hope | None = None) -> None:
-        """Count one message; `hope` where another try for the whole host is known to be worth that."""
+        """Count one message; `hope` if it is known for the whole host how much another attempt is worth."""
         before = self.left.pop(message.queue_id, Left())
         is_sent = any(isinstance(outcome, Delivered) for outcome in outcomes)
         self.sent += is_sent and not before.was_sent

@@ -1,4 +1,4 @@
-"""One run of the flush: finds the way for the mail that is due, sorts it into lanes, serves some at a time.
+"""One run of the flush: finds the next hops of the mail that is due, sorts it into lanes, serves some at a time.
 
 Each lane is served by its own task; everything else happens in the run's task, so nothing here needs a lock.
 """
@@ -124,7 +124,7 @@ class FlushRun:
     # Finding the way
 
     async def _place_due(self) -> None:
-        """Put every domain with mail due into its lane, or start to look up its way."""
+        """Put every domain with mail due into its lane, or start looking up its next hop."""
         general = self._table.general
         if self._table.is_one_smarthost and general is not None:
             self._put(general, general.host, None)
@@ -294,7 +294,7 @@ class FlushRun:
         if lane.hop.via is Via.SMARTHOST:
             outcome = await self._why_not(lane.hop, lane.host, "", [why])
             if self._is_dialled and not self._standing.is_news(lane, end.end.fate if end.end is not None else None):
-                return  # a retry in vain: all of it is on record already
+                return  # a retry in vain: all of it is already recorded
             hope = Hope.NONE if end.end is not None and end.end.needs_operator else Hope.SOON
             await self._record_all(lane.covers(), lambda _: outcome.outcome(0, lane.host), lane.tried, hope)
             return
@@ -328,7 +328,7 @@ class FlushRun:
         self._standing.let_rest(domain, self._rest_s)
         hope = None if why.counts_as_attempt else Hope.LATER  # name service, for a domain's own hosts
         if self._table.next_hop(domain) is None:
-            hope = Hope.NONE  # no way is configured
+            hope = Hope.NONE  # no route is configured
         await self._record_all(
             [domain], lambda one: why.outcome(one.attempts, self._config.station.hostname), frozenset(), hope
         )

@@ -36,13 +36,14 @@ class Standing:
         return made
 
     def share(self, in_doubt: Set[QueueId], hop: NextHop, hosts: Sequence[str], host: str) -> None:
-        """What may have arrived at one host of a domain is not offered to the next in this call (RFC 1047)."""
+        """A message that may have arrived at one host of a domain is not offered to the next in this call (RFC
+        1047)."""
         tried = self.tried.setdefault((hop, host), set())
         for other in hosts:
             tried |= in_doubt & self.tried.get((hop, other), set())
 
     def is_news(self, lane: Lane, fate: SessionFate | None) -> bool:
-        """Whether it is not yet on record in this call, for all mail there is, that the host can't be used so."""
+        """Whether it has yet to be recorded in this call, for all mail, that the host can't be used in this way."""
         key = (lane.hop, lane.host, fate)
         is_news = key not in self.unreached
         self.unreached.add(key)
