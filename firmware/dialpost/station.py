@@ -60,7 +60,7 @@ from dialpost.flow.mail.bounces import Bouncer
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
 from dialpost.flow.mail.local_delivery import LocalDelivery
-from dialpost.flow.mail.outgoing.etrn import EtrnAsk
+from dialpost.flow.mail.outgoing.etrn import etrn_if_wanted
 from dialpost.flow.mail.outgoing.flush import Flush
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 from dialpost.flow.mail.queue.big_messages import BigMessages
@@ -233,8 +233,7 @@ class Station:
 
     def _make_calls(self) -> CallManager | DedicatedLine:
         config = self.config
-        asking = EtrnAsk(config, self.client, self.resolver, self.host_troubles, self.store)
-        etrn = asking if config.etrn_wanted else None
+        etrn = etrn_if_wanted(config, self.client, self.resolver, self.host_troubles, self.store)
         if config.link.kind is LinkKind.GATEWAY:
             return DedicatedLine(
                 etrn=etrn,

@@ -153,6 +153,13 @@ class EtrnAsk:
         return dialogue
 
 
+def etrn_if_wanted(
+    config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles, memory: Memory
+) -> EtrnAsk | None:
+    """None where the provider is not to be asked (etrn.use, and the kind of link)."""
+    return EtrnAsk(config, speaker, addresses, troubles, memory) if config.etrn_wanted else None
+
+
 def _has(answer: AddressAnswer, address: str) -> bool:
     """Whether the name service does not contradict this address; trouble with it contradicts nothing."""
     return not isinstance(answer, tuple) or address in answer
