@@ -65,7 +65,8 @@ class ConsoleTty:
 
     def _next(self, timeout_s: float) -> bytes:
         try:
-            piece = self._pieces.get(timeout=timeout_s) if timeout_s > 0 else self._pieces.get_nowait()
+            waits = timeout_s > 0 and not self._is_gone
+            piece = self._pieces.get(timeout=timeout_s) if waits else self._pieces.get_nowait()
         except queue.Empty:
             if self._is_gone:
                 raise TerminalGoneError("The terminal is gone.") from None
