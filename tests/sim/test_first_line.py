@@ -129,9 +129,9 @@ async def test_another_password_is_refused_as_pppd_would(place: Place) -> None:
 
 async def test_another_mail_host_is_not_known_and_nothing_is_asked_of_the_real_network(place: Place) -> None:
     config = place.config()
-    record = await place.call(
-        replace(config, outbound=replace(config.outbound, smarthost="smtp.elsewhere.example"))
-    )
+    elsewhere = replace(config.outbound, smarthost="smtp.elsewhere.example")
+    budget = replace(config.budget, billing_step_s=10)  # it retries for as long as the line is paid for
+    record = await place.call(replace(config, outbound=elsewhere, budget=budget))
     assert (record.result, record.received) == (DialResult.CONNECTED, 0)
     assert record.etrn and record.etrn[0].is_fault
 
