@@ -25,6 +25,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -236,10 +237,44 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
-    """Two processes a core: many tests mostly wait, for sockets, children and what must not happen."""
+    """More processes than cores: many tests mostly wait, for sockets, children and serial lines. Each takes a
+    quarter of a gigabyte, and three seconds to collect all tests.
+    """
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None  # as xdist itself has it
-    return min(2 * len(os.sched_getaffinity(0)), 16)
+    return min(2 * len(os.sched_getaffinity(0)) + 2, 16)
+
+
+_LONG = (
+    "tests/test_first_ten_minutes.py",
+    "tests/test_plain_english.py",
+    "tests/cli/console/test_s",
+    "tests/cli/console/test_wizard.py",
+    "tests/edge/mail/store/test_recovery_cut.py",
+    "tests/sim/",
+)
+"""Files with tests that take or wait many seconds, beside those that are marked as slow."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Have each process of a parallel run begin with its share of the long tests: none shall start when all else is
+    done. xdist gives each of them an equal piece of the list, and what is left of it later to those that are idle.
+    """
+    processes = getattr(config, "workerinput", {}).get("workercount", 0)
+    if not processes:
+        return
+    long: list[pytest.Item] = []
+    short: list[pytest.Item] = []
+    for item in items:
+        is_long = item.nodeid.startswith(_LONG) or item.get_closest_marker("slow")
+        (long if is_long else short).append(item)
+    bounds = [len(short) * number // processes for number in range(processes + 1)]
+    items[:] = [
+        item
+        for number, (start, end) in enumerate(pairwise(bounds))
+        for item in long[number::processes] + short[start:end]
+    ]
 
 
 _inputs: Counter[str] = Counter()
