@@ -115,7 +115,7 @@ class Station:
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
         self.line_trust = LineTrust(config)
-        self.client = SmtpClient(line=self.line_trust)
+        self.client = SmtpClient(line=self.line_trust, is_lean=config.link.kind is LinkKind.MODEM)
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self._smtp = SmtpDoors(config)

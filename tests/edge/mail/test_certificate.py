@@ -105,6 +105,47 @@ def test_old_tls_is_not_spoken(made: Pair) -> None:
         handshake(server_context(made), client, NAMES[0])
 
 
+def handshake_bytes(
+    server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None
+) -> tuple[int, int, ssl.SSLSession, bool]:
+    """A handshake in memory: its bytes to the server and back, the session, and
+    whether it was resumed."""
+    to_server, from_client, to_client, from_server = (ssl.MemoryBIO() for _ in range(4))
+    ends = [
+        client.wrap_bio(to_client, from_client, server_hostname=NAMES[0], session=session),
+        server.wrap_bio(to_server, from_server, server_side=True),
+    ]
+    up = down = 0
+    waiting = list(ends)
+    while waiting:
+        for end in list(waiting):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                waiting.remove(end)
+            sent, answered = from_client.read(), from_server.read()
+            up, down = up + len(sent), down + len(answered)
+            to_server.write(sent)
+            to_client.write(answered)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ends[0].read(1)  # the ticket came behind the handshake
+    assert ends[0].session is not None
+    return up, down, ends[0].session, bool(ends[0].session_reused)
+
+
+def test_a_handshake_is_short_and_a_second_one_resumes_the_first(made: Pair) -> None:
+    """What the provider pays for each connection to the station, in bytes of the line."""
+    server, client = server_context(made), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_ecdh_curve("prime256v1")
+    up, down, session, resumed = handshake_bytes(server, client)
+    assert up < 700 and 800 < down < 1400 and not resumed
+    up, down, _, resumed = handshake_bytes(server, client, session)
+    assert up < 800 and down < 650 and resumed
+    assert not handshake_bytes(server_context(made), client, session)[3], (
+        "a restart forgets: the keys of tickets are its own"
+    )
+
+
 def test_it_is_kept(tmp_path: Path) -> None:
     first = ensure_pair(tmp_path / "tls", NAMES)
     before = first.certificate.read_bytes(), first.key.read_bytes()

@@ -142,6 +142,7 @@ def server_context(pair: Pair) -> ssl.SSLContext:
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 1  # the provider resumes with one; each is a quarter of a kilobyte
     context.options |= ssl.OP_NO_RENEGOTIATION  # of no use, and it costs the server more than the client
     try:
         context.load_cert_chain(pair.certificate, pair.key, no_passphrase)

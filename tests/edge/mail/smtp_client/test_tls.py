@@ -202,6 +202,52 @@ async def test_the_next_session_is_resumed_and_costs_less(pair: Pair, queue: Que
     assert ends[1].bytes_down < ends[0].bytes_down - 300
 
 
+@pytest.mark.parametrize("cut_at", [b"BDAT", b"QUIT"])
+async def test_a_session_that_was_cut_is_resumed_by_the_next_call(pair: Pair, queue: Queue, cut_at: bytes) -> None:
+    peer = Peer(ModelServer(OFFERS), tls=pair.context())
+    client, message = SmtpClient(ca_file=pair.certificate), queue.left[0]
+    async with peer.serving() as target:
+        peer.drop_at = cut_at
+        await client.send(target, REQUIRED, queue.next_message, queue.on_outcome)
+        peer.drop_at, queue.left = None, [message]
+        end = await client.send(target, REQUIRED, queue.next_message, queue.on_outcome)
+    assert (end.fate, peer.resumed) == (SessionFate.DONE, [False, True])
+
+
+@pytest.mark.parametrize(
+    "settings", [REQUIRED, IMPLICIT, OPPORTUNISTIC], ids=["starttls", "implicit", "opportunistic"]
+)
+@pytest.mark.parametrize("only", ["X25519", "secp384r1"])
+async def test_a_host_that_lacks_the_lean_group_gets_them_all(
+    pair: Pair, queue: Queue, only: str, settings: ConnectSettings
+) -> None:
+    context = pair.context()
+    context.set_ecdh_curve(only)
+    peer = Peer(ModelServer(OFFERS), tls=context, implicit=settings is IMPLICIT)
+    client, message, ends = SmtpClient(ca_file=pair.certificate, is_lean=True), queue.left[0], []
+    async with peer.serving() as target:
+        for _ in range(2):
+            queue.left = [message]
+            ends.append(await client.send(target, settings, queue.next_message, queue.on_outcome))
+    assert [(end.fate, end.messages, end.tls) for end in ends] == [(SessionFate.DONE, 1, "TLSv1.3")] * 2
+    assert peer.resumed == [False, True]
+    tried = 3 if settings is not IMPLICIT else 2  # a handshake that failed under TLS is no connection yet
+    assert peer.connections == tried, "the second session knows"
+
+
+async def test_a_lean_handshake_is_the_usual_one(pair: Pair, queue: Queue) -> None:
+    peer = Peer(ModelServer(OFFERS), tls=pair.context())
+    end = await send(peer, queue, REQUIRED, SmtpClient(ca_file=pair.certificate, is_lean=True))
+    assert (end.fate, end.tls, peer.connections) == (SessionFate.DONE, "TLSv1.3", 1)
+
+
+async def test_a_lean_handshake_that_always_fails_is_tried_twice_and_then_in_clear(queue: Queue) -> None:
+    peer = Peer(ModelServer(OFFERS))
+    peer.model.answers = lambda verb, *_: "220 go" if verb == "STARTTLS" else None
+    end = await send(peer, queue, OPPORTUNISTIC, SmtpClient(is_lean=True))
+    assert (end.fate, end.messages, end.tls, peer.connections) == (SessionFate.DONE, 1, "", 3)
+
+
 async def test_a_fingerprint_is_checked_on_a_resumed_session_too(pair: Pair, queue: Queue) -> None:
     peer = Peer(ModelServer(OFFERS), tls=pair.context())
     client = SmtpClient()

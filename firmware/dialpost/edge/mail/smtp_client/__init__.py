@@ -47,11 +47,16 @@ class SmtpClient:
     future connections: how much of a slow line each may fill; 0 = the kernel decides.
     """
 
-    def __init__(self, *, ca_file: Path | None = None, line: LineTrust | None = None) -> None:
-        """`ca_file`: authorities trusted besides the system's. `line`: what the owner's trust in it allows."""
+    def __init__(
+        self, *, ca_file: Path | None = None, line: LineTrust | None = None, is_lean: bool = False
+    ) -> None:
+        """`ca_file`: authorities trusted besides the system's. `line`: what the owner's trust in it allows.
+
+        `is_lean`: each byte of a TLS handshake costs.
+        """
         self.in_flight_bytes = 0
         self._line = line
-        self._memory = TlsMemory(ca_file)
+        self._memory = TlsMemory(ca_file, is_lean=is_lean)
         self._lessons: dict[tuple[str, int], set[Lesson]] = {}
         self._talks: set[SessionDriver] = set()
         self._past_up = 0
@@ -158,7 +163,7 @@ class SmtpClient:
                 end = self._judged(target, end, await self._run(talk, address, work))
                 if talk.ended_early or not (talk.tls_failed or talk.is_to_repeat):
                     break
-                if not talk.is_to_repeat:
+                if not (talk.is_to_repeat or talk.is_tls_to_repeat):
                     way = after_failed_tls(way)
             if talk.ended_early or end.ready or end.needs_operator:
                 break

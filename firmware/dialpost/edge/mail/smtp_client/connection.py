@@ -124,8 +124,8 @@ class Connection(asyncio.Protocol):
                 f"the certificate of {use.host} is not acceptable: {error.verify_message}{_clock_words(error)}"
             ) from error
         except ssl.SSLError as error:
-            memory.forget(use)
-            raise TlsRefusedError(f"TLS with {use.host} failed: {error.reason or error}") from error
+            words = f"TLS with {use.host} failed: {error.reason or error}"
+            raise TlsRefusedError(words, is_to_repeat=memory.failed(use)) from error
         finally:
             self._handshake = None
         memory.check(use, self._tls)
@@ -142,10 +142,8 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close in order: data already written is still sent, without waiting for it."""
-        if self._tls is not None and not self._ended and self.tls_version:
-            self._keep()
-            with contextlib.suppress(ssl.SSLError):
-                self._tls.unwrap()
+        self._end_tls()
+        if not self._ended:
             self._flush_tls()
         self._ended = True
         if self._transport is not None and self._outlet is not None:
@@ -156,6 +154,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Close at once and drop unsent data."""
+        self._end_tls()
         self._ended = True
         if self._transport is not None:
             abort(self._transport)
@@ -209,6 +208,13 @@ class Connection(asyncio.Protocol):
         self._on_writable()
 
     # Inside
+
+    def _end_tls(self) -> None:
+        """Keep the session for the next connection; without a close_notify (sent or not) OpenSSL would spoil it."""
+        if self._tls is not None and self.tls_version:
+            self._keep()
+            with contextlib.suppress(ssl.SSLError):
+                self._tls.unwrap()
 
     def _take_what_came(self) -> None:
         """Read on after a failed write: asyncio doesn't, and an unread reply means mail sent twice."""

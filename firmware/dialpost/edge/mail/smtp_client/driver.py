@@ -49,6 +49,7 @@ class SessionDriver:
         self.ended: Ended | None = None
         self.is_ready = False
         self.tls_failed = False
+        self.is_tls_to_repeat = False  # the next handshake will be another one
         self.ended_early = False
         self.is_to_repeat = False  # resend at once in another session, without the extension found broken
         self.idle_round_trips = 0
@@ -236,10 +237,11 @@ class SessionDriver:
             async with asyncio.timeout(limit_s) as self._limit:
                 await self.connection.start_tls(self._memory, use)
         except TlsRefusedError as error:
-            self.tls_failed = True
+            self.tls_failed, self.is_tls_to_repeat = True, error.is_to_repeat
             self.tell(self.core.tls_failed(str(error)))
         except (ConnectionError, TimeoutError) as error:
             self.tls_failed = True
+            self.is_tls_to_repeat = isinstance(error, ConnectionError) and self._memory.failed(use)
             why = "took too long" if isinstance(error, TimeoutError) else "the server closed the connection"
             self.tell(self.core.failed(f"TLS handshake: {why}"))
         else:
