@@ -119,8 +119,7 @@ class Station:
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self._smtp = SmtpDoors(config)
-        self._data = data
-        self._link, self._ppp = link, ppp
+        self._data, self._link, self._ppp = data, link, ppp
         self._modem_link: ModemLink | None = None
         self._started_s = self.clock.monotonic_s()
         self._no_call: tuple[str, ...] = ()
