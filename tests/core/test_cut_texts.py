@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from dialpost.core.config.values import KIND_CHECKS
-from dialpost.core.errors import ProtocolError
+from dialpost.core.errors import ConfigError, ProtocolError
 from dialpost.core.ip_text import interface_name
+from dialpost.core.json_text import parse_json
 from dialpost.core.mail.esmtp.replies import ReplyReader
 from dialpost.core.mail.reply import Reply
 from dialpost.core.system.apply.rendered import zone
+from dialpost.core.toml_text import parse_toml
 
 
 def _replies(text: str) -> Iterator[Reply]:
@@ -33,6 +35,26 @@ def test_foreign_text_is_cut(take: Callable[[str], object], longest: int) -> Non
         with pytest.raises((ValueError, ProtocolError)) as caught:
             take("!" * length)
         assert str(caught.value).count("!") == shown
+
+
+def _said(take: Callable[[str], object], text: str) -> str:
+    with pytest.raises((ValueError, ConfigError)) as caught:
+        take(text)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("take", "longest"),
+    [
+        (lambda text: parse_json(f'{{"{text}": 1, "{text}": 2}}'), 39),
+        (lambda text: parse_toml(f'["{text}"]\n["{text}"]'), 300 - len("Cannot declare ('")),
+        (lambda text: parse_toml(f"{text} = {'{a.b.c.d=' * 20}1{'}' * 20}"), 80),
+    ],
+    ids=["JSON", "TOML twice", "TOML deep"],
+)
+def test_a_key_or_a_name_is_cut(take: Callable[[str], object], longest: int) -> None:
+    assert "x" * longest in _said(take, "x" * 400)
+    assert "x" * (longest + 1) not in _said(take, "x" * 400)
 
 
 def test_the_longest_name_of_a_time_zone() -> None:

@@ -16,6 +16,7 @@ HOSTILE = [
     pytest.param("[9223372036854775808]", "64 bits", id="64 bits and one"),
     pytest.param('{"a": 1e999}', "too large", id="1e999"),
     pytest.param('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' appears twice", id="a key twice"),
+    pytest.param('{"a": 1, "c": 2, "c": 3}', "'c' appears twice", id="a key twice behind another"),
     pytest.param("NaN", "NaN", id="NaN"),
     pytest.param("-Infinity", "-Infinity", id="Infinity"),
     pytest.param('{"\\ud800": 1}', "surrogate", id="half a pair in a name"),

@@ -4,7 +4,7 @@ import pytest
 
 from dialpost.cli import streams
 from dialpost.core.console.page import plain, rows
-from dialpost.core.printable import for_json, in_ascii, lines, log_pairs, one_line, printable
+from dialpost.core.printable import LONGEST_VALUE, for_json, in_ascii, lines, log_pairs, one_line, printable
 from known import is_a
 
 CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
@@ -96,3 +96,9 @@ def test_an_address_is_never_shown_as_another(text: str, shown: str) -> None:
     assert in_ascii(text) == plain(text, utf8=False) == shown
     assert text.encode("ascii", streams.NEAREST).decode() == shown
     assert "".join(in_ascii(text, at, at + 1) for at in range(len(text))) == shown
+
+
+def test_a_value_of_the_log_is_cut_where_it_is_very_long() -> None:
+    longest = "x" * (4 * LONGEST_VALUE)
+    assert log_pairs({"k": longest}) == f"k={longest}"
+    assert log_pairs({"k": longest + "x"}) == f"k={longest[:-1]}…"

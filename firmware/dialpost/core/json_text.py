@@ -37,7 +37,7 @@ def parse_json(text: str | bytes) -> JsonValue:
     except RecursionError:
         raise JsonError("This is not usable JSON: brackets are nested too deeply.") from None
     except ValueError as error:
-        raise JsonError(f"This is not usable JSON: {str(error)[:200]}.") from None
+        raise JsonError(f"This is not usable JSON: {error}.") from None
     _check(value)
     return value
 

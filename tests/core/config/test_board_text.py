@@ -89,6 +89,7 @@ def test_a_long_value_is_shortened() -> None:
 
 def test_the_nearest_key_is_named() -> None:
     assert unknown_key("naem", ["pin", "name"]) == "There is no key naem. Did you mean name?"
+    assert unknown_key("naem", ["names", "name"]) == "There is no key naem. Did you mean name?"
     assert unknown_key("zzz", ["pin", "name"]) == "There is no key zzz. There are: pin, name."
 
 

@@ -28,6 +28,7 @@ BASE = (
         ("ppp", 'remote_address = "::ffff:192.0.2.1"', "the line has IPv4 only"),
         ("ppp", 'password = "a\\tb"', "no control characters"),
         ("ppp", f'user = "{"u" * 256}"', "at most 255 characters"),
+        ("ppp", "mtu = 1", "ppp.mtu = 1 is too small for PPP: use 0 or at least 128."),
         ("ppp", "mtu = 127", "ppp.mtu = 127 is too small for PPP: use 0 or at least 128."),
     ],
 )

@@ -101,6 +101,7 @@ def test_secrets_are_blotted_out() -> None:
     [
         ("", ["station.hostname is missing", "station.domains is missing"]),
         (BASE + "[smtp]\nlissten = []\n", ["There is no key smtp.lissten. Did you mean smtp.listen?"]),
+        (BASE + "[smtp]\nsubmission_listn = []\n", ["Did you mean smtp.submission_listen?"]),
         (BASE + "[stmp]\n", ["There is no section stmp. Did you mean smtp?"]),
         (BASE + '[link]\nsmarthost = "x"\n', ["There is no key link.smarthost. Did you mean outbound.smarthost?"]),
         (

@@ -182,7 +182,15 @@ def test_an_emergency_number_of_the_country_is_reported_behind_an_outside_line_t
     assert "122555" in fault and "rescue" in fault
 
 
-@pytest.mark.parametrize(("name", "hint"), [("josé", "jose"), ("Łukasz Żak", "lukasz.zak"), ("Müller", "muller")])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("josé", "jose"),
+        ("Łukasz Żak", "lukasz.zak"),
+        ("Müller", "muller"),
+        ("é" + "x" * 70, "e" + "x" * 63 + "[.]"),
+    ],
+)
 def test_an_accounts_name_is_refused_with_one_that_is_near(name: str, hint: str) -> None:
     with pytest.raises(AccountError, match=f"for example {hint}"):
         check_name(name)

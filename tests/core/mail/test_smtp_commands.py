@@ -269,3 +269,8 @@ def test_notify_wants_its_words(value: str) -> None:
 @pytest.mark.parametrize(("length", "shown"), [(59, 59), (60, 60), (61, 60)])
 def test_a_malformed_parameter_is_cut_in_the_reply(length: int, shown: int) -> None:
     assert str(mail("FROM:<> " + "!" * length)).count("!") == shown
+
+
+def test_a_malformed_parameter_is_shown_in_part() -> None:
+    reply = parse_rcpt(f"TO:<a@x.example> {'!' * 61}", extended=True, smtputf8=False)
+    assert str(reply).endswith(f"Malformed parameter: {'!' * 60}")

@@ -69,6 +69,7 @@ def test_after_2036_seconds_begin_again() -> None:
         (packet(came_s=NOW + 100), "sense"),
         (packet(came_s=NOW - 100), "sense"),
         (packet(came_s=NOT_BEFORE - 10, left_s=NOT_BEFORE - 10), "past"),
+        (packet(came_s=NOT_BEFORE - 1.8e9, left_s=NOT_BEFORE - 1.8e9), "past"),
         (packet()[:32] + bytes(16), "no time"),
     ],
 )

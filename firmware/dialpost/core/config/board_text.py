@@ -44,7 +44,7 @@ def read_tables(text: str, source: str, tables: Mapping[str, type]) -> dict[str,
 def unknown_key(key: str, known: list[str]) -> str:
     """The sentence for an unknown key."""
     near = difflib.get_close_matches(key, known, 1, 0.5)
-    hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(known)}."
     return f"There is no key {key}.{hint}"
 
 

@@ -149,7 +149,7 @@ class _Reader:
 
     def _unknown(self, key: str, known: list[str], what: str) -> None:
         near = _same_name(key) or difflib.get_close_matches(key, known, 1, 0.5)
-        hint = f" Did you mean {near[0]}?" if near else f" There are: {', '.join(known)}."
+        hint = f" Did you mean {' or '.join(near)}?" if near else f" There are: {', '.join(known)}."
         self.problems.append(f"There is no {what} {key}.{hint}")
 
 

@@ -132,8 +132,7 @@ def amount(text: str, unit: str) -> float:
     elif unit == "bytes":
         factor = _BYTES[word] if word in _BYTES else _BYTES.get(word.removesuffix("b"), 0)
     elif unit in _UNITS_S:
-        single = word.removesuffix("s") if len(word) > 1 else word
-        factor = _TIMES_S.get(word, _TIMES_S.get(single, 0)) / _UNITS_S[unit]
+        factor = _TIMES_S.get(word, _TIMES_S.get(word.removesuffix("s"), 0)) / _UNITS_S[unit]
     elif unit == "bits per second":
         factor = _RATES.get(word, 0)
     else:

@@ -53,11 +53,7 @@ def field_of(key: str) -> Field | None:
     try:
         return find_field(bare)
     except NotFoundError:
-        parent = bare.rpartition(".")[0]
-        return next(
-            (field for field in all_fields() if field.is_table and bare.startswith(field.key + ".") and parent),
-            None,
-        )
+        return next((one for one in all_fields() if one.is_table and bare.startswith(f"{one.key}.")), None)
 
 
 def values(key: str) -> list[tuple[str, str]]:

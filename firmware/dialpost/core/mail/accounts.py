@@ -274,7 +274,7 @@ class Directory:
         plain = folded(_unquoted(local))
         if not self.plus_separator or self.plus_separator not in plain[1:]:
             return plain
-        return plain[0] + plain[1:].split(self.plus_separator, 1)[0]
+        return plain[0] + plain[1:].partition(self.plus_separator)[0]
 
 
 def _unquoted(local: str) -> str:

@@ -118,6 +118,8 @@ def test_a_value_as_it_is_typed(base: Candidate, key: str, value: str, kept: obj
         ("modem.numbers.x", "1", "no key modem.numbers.x"),
         ("delivery.catch_all", "anna", "name the domain, like delivery.catch_all.DOMAIN"),
         ("delivery.catch_all.clinic.example", "An na", "an account's name has letters"),
+        ("delivery.catch_all.clinic.example", "Anna@b.example", "without @ and domain: anna."),
+        ("station.domains[1]", "anna@b.example", "enter only what follows the @: b.example"),
         ("delivery.catch_all.-", "anna", "is not allowed"),
         ("station.domains", "", "at least 1 required"),
     ],

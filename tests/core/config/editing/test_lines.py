@@ -95,6 +95,11 @@ def test_a_bracket_in_a_value_begins_no_section() -> None:
     assert set_line(text, "a", 0, "x", "2") == "[a]\nx = 2\n[b]\ny = 1\n"
 
 
+def test_the_first_item_stands_behind_its_section() -> None:
+    text = "[a]\nx = 1\n[b]\ny = 1\n"
+    assert set_line(text, "a.list", 1, "z", "2") == "[a]\nx = 1\n\n[[a.list]]\nz = 2\n[b]\ny = 1\n"
+
+
 def test_a_comment_within_a_list_goes_with_it() -> None:
     assert set_line("[a]\nx = [ # two\n  1,\n  2]\n", "a", 0, "x", "[3]") == "[a]\nx = [3]\n"
 

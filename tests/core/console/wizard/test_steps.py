@@ -193,6 +193,13 @@ def test_what_is_taken(name: str, typed: str, taken: str) -> None:
     assert step(name, draft).check(typed, draft) == taken
 
 
+def test_one_name_that_is_like_the_typed_one_is_offered() -> None:
+    alike = replace(FACTS, timezones=frozenset({"Asia/Almaty", "Asia/Almata"}))
+    draft = Draft(alike, MODEM, {})
+    with pytest.raises(ValueError, match=r"Did you mean Asia/Almat[ay]\?$"):
+        step("timezone", draft).check("asia/almatx", draft)
+
+
 @pytest.mark.parametrize(
     ("name", "typed", "words"),
     [

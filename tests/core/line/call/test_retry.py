@@ -127,3 +127,7 @@ def test_but_not_where_the_line_is_needed_or_mail_goes() -> None:
     assert isinstance(at(145.0, replace(RETRYING, inbound_connections=1, inbound_last_s=140.0)), Wait)
     sends = replace(RETRYING, setback=replace(REFUSED, retrying_until_s=inf))
     assert at(200.0, sends) == Wait(inf, "mail is being sent")
+
+
+def test_one_message_is_something_left_behind() -> None:
+    assert Setback(messages=1).is_any and Setback(hope=Hope.LATER).is_any and not NO_SETBACK.is_any

@@ -373,3 +373,9 @@ def test_a_character_cut_in_two_between_blocks_is_still_utf_8() -> None:
     for block_bytes in (66_001, 66_002):
         assert b"charset=utf-8" in downgrade(content, block_bytes)
     assert b"charset=utf-8" not in downgrade(content.rstrip(b"\n")[:-1])
+
+
+def test_a_field_without_a_name_is_shown_in_part() -> None:
+    with pytest.raises(CannotDowngradeError) as caught:
+        downgrade(("x" * 400 + "\xfc\n\nx\n").encode())
+    assert "x" * 40 in str(caught.value) and "x" * 41 not in str(caught.value)

@@ -22,7 +22,7 @@ def scan(text: bytes | str) -> HeaderFacts:
         ("Importance: High", Priority.URGENT),
         ("Priority: URGENT", Priority.URGENT),
         ("X-Priority: 3", Priority.NORMAL),
-        ("X-Priority: 5", Priority.BULK),
+        ("X-Priority: 5 (Lowest)", Priority.BULK),
         ("Precedence: list", Priority.BULK),
         ("Importance: low", Priority.BULK),
         ("Priority: x", Priority.NORMAL),

@@ -56,7 +56,10 @@ def test_a_bundle_that_does_not_say_what_it_is(info: JsonValue) -> None:
 
 
 def test_what_runs() -> None:
-    text = 'PRETTY_NAME="Debian"\n# IMAGE_ID=no\nIMAGE_ID=dialpost\nIMAGE_VERSION="0.2.0"\nBUILD_ID=1795000000\n'
+    text = (
+        'HOME_URL="https://a.example/?b=c"\n# IMAGE_ID=no\nIMAGE_ID=dialpost\n'
+        'IMAGE_VERSION="0.2.0"\nBUILD_ID=1795000000\n'
+    )
     assert running_release(text) == RUNNING
     assert running_release("IMAGE_ID=dialpost\nBUILD_ID=\n") == Release(BOARD, "unknown", 0)
     with pytest.raises(ValueError, match="does not run the station's image"):

@@ -171,8 +171,6 @@ def _comment(lines: list[str]) -> str:
     """The comment after the value of a one-line statement, with the spaces before it."""
     if len(lines) != 1:
         return ""
-    position = comment_start(lines[0])
-    if position is None:
-        return ""
-    before = lines[0][:position]
-    return before[len(before.rstrip()) :] + lines[0][position:]
+    [line] = lines
+    position = comment_start(line)
+    return "" if position is None else line[len(line[:position].rstrip()) :]

@@ -70,7 +70,7 @@ def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
     )
     if rates:
         # Each is too low, because part of the time was waiting; the highest may be from another line.
-        rate_bps = rates[max(0, len(rates) - 1 - len(rates) // 10)]
+        rate_bps = rates[-1 - len(rates) // 10]
     else:
         told = next((call.rate_bps for call in online if call.rate_bps), nominal_bps)
         rate_bps = told * NOMINAL_SHARE

@@ -249,4 +249,4 @@ def _ascii(field: bytes, goal: Goal, charset: str) -> bytes:
 def _why_untouchable(part: Part) -> str:
     if part.is_too_deep:
         return "parts are nested too deeply"
-    return f"it has a part ({part.type[:60].decode('ascii', 'replace')}) that must not be changed"
+    return f"it has a part ({part.type.decode('ascii')}) that must not be changed"
