@@ -13,7 +13,7 @@ BY_SECOND = Price()
 
 @dataclass(frozen=True)
 class At:
-    """It comes after exactly so long."""
+    """It comes after exactly this time."""
 
     at_s: float
 
