@@ -48,6 +48,7 @@ from dialpost.flow.background import Background
 from dialpost.flow.console.tool_methods import tool_methods
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
+from dialpost.flow.line.call.learnt import LearntHabits, learnt_methods
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.call.methods import call_methods
 from dialpost.flow.line.call.schedule import Scheduler
@@ -184,10 +185,8 @@ class Station:
             config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
             wall_clock=clock.wall_s,
         )  # fmt: skip
-        self.host_troubles = HostTroubles(
-            self._host_troubles_changed,
-            {HostUse.OUTBOUND: digest(config.outbound), HostUse.ETRN: digest(config.etrn)},
-        )
+        logins = {HostUse.OUTBOUND: digest(config.outbound), HostUse.ETRN: digest(config.etrn)}
+        self.host_troubles = HostTroubles(self._host_troubles_changed, logins)
         self.updates = UpdateNews(UpdateFile(), UpdateNotes(self._data), self.panel, self.bouncer.tell_postmaster)
         self.delivery = LocalDelivery(
             self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,
@@ -213,6 +212,7 @@ class Station:
             config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
         )
         self.forecasts = Forecasts(config.budget, expected_rate_bps(config), self.store)
+        self.learnt = LearntHabits(self.store, config.etrn_host)
         self.calls = self._make_calls()
         self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
@@ -247,7 +247,7 @@ class Station:
             config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
             on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
-            line_doubt=self._line_doubt, in_vain=self._in_vain,
+            line_doubt=self._line_doubt, in_vain=self._in_vain, learnt=self.learnt,
             line_settings=digest(config.link, config.modem, config.ppp), clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
 
@@ -309,7 +309,7 @@ class Station:
         methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store, self._pin_allowed)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)
-        methods |= self.updates.methods()
+        methods |= learnt_methods(self.learnt, self.config) | self.updates.methods()
         self._background.once("UpdateNews", self.updates.begin)
         await self._offer(methods)
         self.panel.started()

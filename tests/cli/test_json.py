@@ -24,6 +24,7 @@ ASKED = {
     "call history": (),
     "call forecast": (),
     "call budget": (),
+    "call learned": (),
     "queue list": (),
     "account list": (),
     "alias list": (),

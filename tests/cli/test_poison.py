@@ -52,6 +52,7 @@ COMMANDS = [
     ["call", "show", "1"],
     ["call", "forecast"],
     ["call", "budget"],
+    ["call", "learned"],
     ["call", "cancel"],
     ["account", "list"],
     ["alias", "list"],

@@ -12,6 +12,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dialpost call forecast", "estimate a call without dialling"),
         ("dialpost call history -n 5", "the last five calls"),
         ("dialpost call show", "details of the last call"),
+        ("dialpost call learned", "how long calls wait for mail, and why"),
         ("dialpost call cancel", "hang up after the current message"),
     ),
     "queue": (

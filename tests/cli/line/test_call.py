@@ -232,7 +232,9 @@ def test_bad_arguments(
     assert ended.value.code == 2
 
 
-@pytest.mark.parametrize("verb", [(), ("now",), ("cancel",), ("history",), ("show",), ("forecast",), ("budget",)])
+@pytest.mark.parametrize(
+    "verb", [(), ("now",), ("cancel",), ("history",), ("show",), ("forecast",), ("budget",), ("learned",)]
+)
 def test_every_command_explains_itself(
     verb: tuple[str, ...], dialpost: Callable[..., Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -296,3 +298,27 @@ def test_a_record_of_a_former_version_is_shown() -> None:
         "  ended: the line did not come up",
         "  0 messages sent, 0 messages received",
     ]
+
+
+def test_what_calls_taught_can_be_shown_set_and_forgotten(dialpost: Callable[..., Any]) -> None:
+    status, out, _ = dialpost("call", "learned")
+    assert status == 0
+    assert "no call has shown yet" in out
+    assert "waits 60 s after a 250, and the call costs" in out
+    assert "waits 45 s after a 250 (set by hand)" in dialpost("call", "learned", "--start", "45")[1]
+    found = json.loads(dialpost("call", "learned", "--gap", "20", "--json")[1])
+    assert (found["set_start_s"], found["set_gap_s"], found["gap_wait_s"]) == (45.0, 20.0, 20.0)
+    assert dialpost("call", "learned", "--forget")[1].startswith("Forgotten.")
+    assert json.loads(dialpost("call", "learned", "--json")[1])["set_start_s"] is None
+    found = json.loads(dialpost("call", "learned", "--forget", "--gap", "9", "--json")[1])
+    assert (found["set_start_s"], found["set_gap_s"]) == (None, 9.0)
+
+
+@pytest.mark.parametrize("seconds", ["0", "3601", "x", "nan"])
+def test_a_wait_that_is_none_is_refused(
+    seconds: str, dialpost: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        dialpost("call", "learned", "--start", seconds)
+    assert ended.value.code == 2
+    assert "is not a number of seconds from 0.1 to 3600" in capsys.readouterr().err

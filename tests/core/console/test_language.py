@@ -69,11 +69,15 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
         ("q", None, "Incomplete command: queue. Expected: list, show, retry, hold, release or delete."),
         ("save to", None, "Incomplete command: save to. Expected: usb or screen."),
         ("xyzzy 1", None, "Unknown command: xyzzy. `help` lists the commands."),
-        ("call", None, "Incomplete command: call. Expected: now, cancel, stop, history, show, forecast or budget."),
+        (
+            "call",
+            None,
+            "Incomplete command: call. Expected: now, cancel, stop, history, show, forecast, budget or learned.",
+        ),
         (
             "call dance",
             None,
-            "Unknown command: call dance. Expected: now, cancel, stop, history, show, forecast or budget.",
+            "Unknown command: call dance. Expected: now, cancel, stop, history, show, forecast, budget or learned.",
         ),
         ('ping "a b', None, "Missing closing quote."),
     ],

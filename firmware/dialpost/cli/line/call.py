@@ -1,4 +1,4 @@
-"""`dialpost call now|cancel|history|show|forecast|budget`."""
+"""`dialpost call now|cancel|history|show|forecast|budget|learned`."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ Section [budget] of the configuration sets the limits. Time counts from the mome
 line is down; days and months follow the local calendar. The counters survive restarts and power cuts. Until the
 clock is set, no new day begins."""
 
+_LEARNED = """Show what calls taught about the provider: how soon it begins to send after its answer to ETRN, how
+far apart its messages come, and how long a call waits therefore.
+
+A call waits as long as the expected mail is worth the cost of waiting. Some calls wait longer, up to
+call.grace_max_s, to learn: the first, then ever rarer ones. Waits that you set are kept within call.grace_min_s and
+call.grace_max_s, and nothing longer is tried."""
+
+_LEARNED_END = """examples:
+  dialpost call learned
+  dialpost call learned --start 45         # the provider says that it needs up to 45 s
+  dialpost call learned --forget           # learn from the start, and no longer use what was set"""
+
 
 def add_parser(commands: Any) -> None:
     """Add `call` to the command line."""
@@ -94,6 +106,16 @@ def add_parser(commands: Any) -> None:
     budget = verbs.add_parser("budget", help="show minutes and money used", **_text(_BUDGET))
     json_option(budget)
     budget.set_defaults(func=_budget)
+    learned = verbs.add_parser(
+        "learned", help="how long calls wait for mail, and why", **_text(_LEARNED, _LEARNED_END)
+    )
+    learned.add_argument(
+        "--start", type=_wait, metavar="SECONDS", help="set how long to wait for the provider to begin"
+    )
+    learned.add_argument("--gap", type=_wait, metavar="SECONDS", help="set how long to wait for another message")
+    learned.add_argument("--forget", action="store_true", help="forget what was learnt and set")
+    json_option(learned)
+    learned.set_defaults(func=_learned)
 
 
 def _text(description: str, epilog: str = "") -> dict[str, str]:
@@ -234,4 +256,32 @@ def _budget(args: argparse.Namespace) -> int:
         print(f"A call made now may last {span(found.left_s)} ({found.limit}).")
     if not found.clock_trusted:
         print("The clock is not set. No new day begins until it is; the next call sets it.")
+    return 0
+
+
+def _wait(text: str) -> float:
+    """A number of seconds, as the API takes it. Raises: ArgumentTypeError."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to 3600")
+    return seconds
+
+
+def _learned(args: argparse.Namespace) -> int:
+    client = control_client(args)
+    if args.forget:
+        said = client.ask(api.FORGET_LEARNED)
+        if not args.json and args.start is args.gap is None:
+            print(said)
+            return 0
+    wants = args.start is not None or args.gap is not None
+    found = client.ask(api.SET_WAITS, start_s=args.start, gap_s=args.gap) if wants else client.ask(api.LEARNED)
+    if args.json:
+        print_answer(found)
+        return 0
+    for sentence in found.words:
+        print(one_line(sentence))
     return 0

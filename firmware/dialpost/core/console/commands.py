@@ -192,6 +192,7 @@ COMMANDS: tuple[Command, ...] = (
     _face(_S, "call show", "everything known about one call", Argument("NO", required=False), _OPTIONS),
     _face(_S, "call forecast", "how long a call made now would take", _OPTIONS),
     _face(_S, "call budget", "minutes and money used", _OPTIONS),
+    _face(_S, "call learned", "what calls taught about the provider, and how long they wait", _OPTIONS),
     _face(_S, "queue list", "waiting messages, oldest first", Argument("ADDRESS", required=False), _OPTIONS),
     _face(_S, "queue show", "everything known about one message", _ID, _OPTIONS),
     _face(

@@ -131,6 +131,41 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What calls taught about the provider, and how long the next one waits for its mail."""
+
+    provider: Annotated[str, "The host that is asked for mail."]
+    starts: Annotated[int, "How many times it was seen to begin after its answer to ETRN."]
+    start_usual_s: Annotated[float, "Usual time until it begins; 0 if never seen."]
+    start_longest_s: Annotated[float, "Longest time until it began that is remembered."]
+    gaps: Annotated[int, "How many times a message followed another."]
+    gap_usual_s: Annotated[float, "Usual quiet time between two messages; 0 if never seen."]
+    gap_longest_s: Annotated[float, "Longest quiet time that is remembered."]
+    mail_chance: Annotated[float, "Assumed probability that mail comes after a 250."]
+    start_wait_s: Annotated[float, "Wait of a call that sends nothing, after a 250."]
+    gap_wait_s: Annotated[float, "Wait for another message, after one came."]
+    set_start_s: Annotated[float | None, "The wait for a start that the operator set; null: as learnt."]
+    set_gap_s: Annotated[float | None, "The wait for another message that the operator set; null: as learnt."]
+    empty_call_cost: Annotated[float, "Cost of a call that finds nothing; 0 if no price is set."]
+    currency: Annotated[str, "Currency of the cost."]
+    words: Annotated[tuple[str, ...], "The same, a sentence each."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWaitsParams:
+    """Of `call.set_waits`."""
+
+    start_s: Annotated[
+        float | None,
+        Setting("Wait for the provider to begin; by default unchanged.", unit="seconds", minimum=0.1, maximum=3600),
+    ] = None
+    gap_s: Annotated[
+        float | None,
+        Setting("Wait for another message; by default unchanged.", unit="seconds", minimum=0.1, maximum=3600),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestParams:
     """Of `call.request`."""
 
@@ -185,5 +220,17 @@ HISTORY = Method("call.history", "List the last calls, newest first.", HistoryPa
 SHOW = Method("call.show", "Show everything known about one call.", ShowParams, Call)
 FORECAST = Method("call.forecast", "Estimate a call made now.", NoParams, NextCall, access=Access.ANYONE)
 BUDGET = Method("call.budget", "Show the minutes and money used.", NoParams, Budget)
+LEARNED = Method(
+    "call.learned", "Show what calls taught about the provider, and how long the next one waits.", NoParams, Learned
+)
+SET_WAITS = Method(
+    "call.set_waits",
+    "Set how long calls wait, instead of what they learn; within call.grace_min_s and call.grace_max_s.",
+    SetWaitsParams,
+    Learned,
+)
+FORGET_LEARNED = Method(
+    "call.forget_learned", "Forget what calls taught, and the waits that were set.", NoParams, str
+)
 
-METHODS = (NOW, REQUEST, CANCEL, HISTORY, SHOW, FORECAST, BUDGET)
+METHODS = (NOW, REQUEST, CANCEL, HISTORY, SHOW, FORECAST, BUDGET, LEARNED, SET_WAITS, FORGET_LEARNED)

@@ -49,6 +49,7 @@ COMMANDS: dict[str, Act] = {
     "call show": _shows(calls.SHOW),
     "call forecast": _shows(calls.FORECAST),
     "call budget": _shows(calls.BUDGET),
+    "call learned": _shows(calls.LEARNED, calls.SET_WAITS, calls.FORGET_LEARNED),
     "queue list": _shows(queue.LIST),
     "queue show": _shows(queue.SHOW),
     "queue retry": _asks(queue.RETRY),

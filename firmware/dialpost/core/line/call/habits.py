@@ -181,12 +181,14 @@ class ProviderHabits:
             gap_looks=self.gap_looks if gap is None else self.gap_looks.after(long=gap),
         )
 
+    def with_only(self, start_s: float | None, gap_s: float | None) -> ProviderHabits:
+        """With this set by the operator, and nothing else."""
+        return replace(self, set_start_s=start_s, set_gap_s=gap_s)
+
     def with_set(self, start_s: float | None, gap_s: float | None) -> ProviderHabits:
         """With what the operator set; None leaves it."""
-        return replace(
-            self,
-            set_start_s=self.set_start_s if start_s is None else start_s,
-            set_gap_s=self.set_gap_s if gap_s is None else gap_s,
+        return self.with_only(
+            self.set_start_s if start_s is None else start_s, self.set_gap_s if gap_s is None else gap_s
         )
 
     def _counted(self, promise: Promise) -> Chance:

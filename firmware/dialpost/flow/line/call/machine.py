@@ -31,6 +31,7 @@ from dialpost.flow.line.call.actions import HANG_UP_S, SETTLE_S, CallActions
 from dialpost.flow.line.call.budget import Budget, BudgetGate
 from dialpost.flow.line.call.facts import CallFacts
 from dialpost.flow.line.call.forecasts import Forecasts
+from dialpost.flow.line.call.learnt import LearntHabits
 from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
 from dialpost.flow.line.call.mail_part import MailPart
 from dialpost.flow.line.call.redial import Redials
@@ -62,11 +63,10 @@ class CallManager:
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
         line_doubt: Callable[[], str] = str, in_vain: Callable[[CallReason], str] = lambda reason: "",
-        line_settings: str = "",
+        line_settings: str = "", learnt: LearntHabits | None = None,
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
-        self._config, self._link, self._panel = config, link, panel
-        self._in_vain = in_vain
+        self._config, self._link, self._panel, self._in_vain = config, link, panel, in_vain
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
         self._gate = BudgetGate(self._budget, panel, self._say)
@@ -78,7 +78,7 @@ class CallManager:
             config, self._redial, self._say, dial_plan, wall_clock=wall_clock, clock_trusted=clock_trusted,
             on_pending=panel.redial, settings=line_settings,
         )  # fmt: skip
-        self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up)
+        self._memory = CallMemory(store, panel, self._redials, self._say, on_given_up, learnt)
         self._facts = CallFacts(self._budget, self._redials, self._memory, line_doubt)
         self._actions = CallActions(
             config, link, self._budget, forecasts, self._queue.put_nowait, self._say, self._memory
@@ -88,7 +88,7 @@ class CallManager:
             flush=flush,
             inbound=inbound,
             meter=link,
-            habits=self._memory.habits,
+            habits=self._memory.learnt.begin_call(),
             say=self._say,
             rules=GraceRules(config.grace_min_s, config.grace_max_s, self._budget.unit_s),
             moving=self._mail_moves,
@@ -341,7 +341,7 @@ class CallManager:
         self._budget.ended()
         record = call.completed()
         if call.mail is not None:
-            self._memory.habits = call.mail.habits
+            self._memory.learnt.add(call.mail.habits)
         self._memory.ended(record)
         self._gate.look()
         if self._redials.pending and self._wish is not None and not (self._wish.reason or record.reason).by_hand:

@@ -15,17 +15,16 @@ from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
-from dialpost.core.line.call.habits import ProviderHabits
 from dialpost.core.line.call.notes import etrn_refused, failed, has_hope, in_vain, mail_stuck, reason_words, was_cut
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
+from dialpost.flow.line.call.learnt import LearntHabits
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.panel import LinePanel
 from dialpost.flow.memory import Memory
 
-_HABITS_KEY = "call.habits"
 _FAILURES_KEY = "call.failures"
 
 
@@ -46,11 +45,12 @@ class CallMemory:
         redials: Redials,
         say: Callable[[str], None],
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
+        learnt: LearntHabits | None = None,
     ) -> None:
         self._store, self._panel, self._redials, self._say = store, panel, redials, say
         self._on_given_up, self._is_given_up_told, self._has_given_up = on_given_up, False, False
         self._unkept: CallRecord | None = None
-        self.habits = ProviderHabits()
+        self.learnt = learnt or LearntHabits(store)
         self.last_call: CallRecord | None = None
         self.last_end_s: float | None = None
         self.failures = 0
@@ -131,7 +131,7 @@ class CallMemory:
             await self._store.save_call(record.to_json())
             # Before the smaller values: if one of those fails, the record must not be saved twice.
             self._unkept = None
-            await self._store.remember(_HABITS_KEY, json.dumps(self.habits.to_json()))
+            await self.learnt.keep()
             told = {
                 "failures": self.failures,
                 "told": self._is_given_up_told,
@@ -148,9 +148,7 @@ class CallMemory:
 
     async def recall(self) -> None:
         """Load what was saved before a restart; unreadable values start from zero."""
-        with contextlib.suppress(StorageError, ValueError, AttributeError):
-            habits = parse_object(await self._store.recall(_HABITS_KEY) or "{}")
-            self.habits = ProviderHabits.from_json(habits)
+        await self.learnt.recall()
         with contextlib.suppress(StorageError, ValueError):
             told = parse_object(await self._store.recall(_FAILURES_KEY) or "{}")
             self._has_given_up = told.get("given_up") is True
