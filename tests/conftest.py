@@ -34,6 +34,8 @@ from hypothesis import settings
 
 import disorder
 import fuzzing
+from dialpost.cli import station
+from dialpost.core.config import run_dir
 from dialpost.edge.line import serial_ports
 from dialpost.edge.system.update import file as update_file
 from dialpost.edge.system.usb import sticks as usb_sticks
@@ -66,6 +68,8 @@ _OTHERS = re.compile(
     r"/(run/media|media|mnt|data|etc/dialpost|var/lib/dialpost|run/dialpost|dev/serial|dev/tty[A-Z]|dev/gpiochip)"
 )
 """Not even looked into: what belongs to a user, or to a station installed on this machine."""
+_STATIONS = re.compile(r"/(etc|var/lib|run)/dialpost(/|$)")
+"""Not even looked for: what a station has that is installed on this machine, where its daemon runs perhaps."""
 _CHANGES = {
     "os.mkdir": 1,
     "os.rename": 2,
@@ -129,6 +133,11 @@ def _opened(name: object, flags: object) -> str | None:
     return f"opened {path}" if _OTHERS.match(path) or (writes and not _is_writable(path)) else None
 
 
+def _connected(address: object) -> str | None:
+    is_other = not _is_our_own(address[0]) if isinstance(address, tuple) else _OTHERS.match(_path(address) or "")
+    return f"connected to {address}" if is_other else None
+
+
 def _complaint(event: str, args: tuple[object, ...]) -> str | None:
     if event == "open":
         is_os_open = args[1] is None
@@ -142,8 +151,8 @@ def _complaint(event: str, args: tuple[object, ...]) -> str | None:
         places = args[: _CHANGES[event]] if event != "os.symlink" else args[1:2]
         outside = [path for path in map(_path, places) if path and not _is_writable(path)]
         return f"{event} {outside[0]}" if outside else None
-    if event == "socket.connect" and isinstance(args[1], tuple) and not _is_our_own(args[1][0]):
-        return f"connected to {args[1]}"
+    if event == "socket.connect":
+        return _connected(args[1])
     if event == "socket.getaddrinfo" and not _is_our_own(args[0]):
         return f"looked up {args[0]!r}"
     return None
@@ -164,8 +173,18 @@ def _watched_open(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | Non
     return _real_open(path, flags, mode, dir_fd=dir_fd)
 
 
+def _watched_stat(path: Any, **options: Any) -> os.stat_result:
+    """os.stat, which has no audit event."""
+    if _watching and isinstance(path, str | os.PathLike) and _STATIONS.match(os.fspath(path)):
+        _found.append(f"looked for {path}")
+    return _real_stat(path, **options)
+
+
 _real_open, os.open = os.open, _watched_open
-os.supports_dir_fd.add(_watched_open)
+_real_stat, os.stat = os.stat, _watched_stat
+os.supports_dir_fd.update((_watched_open, _watched_stat))
+os.supports_fd.add(_watched_stat)
+os.supports_follow_symlinks.add(_watched_stat)
 
 
 _wakeup = asyncio.Server._wakeup  # type: ignore[attr-defined]
@@ -300,6 +319,8 @@ def _empty_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     empty = tmp_path_factory.mktemp("nothing")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COLUMNS", raising=False)  # xdist tells its processes a width; terminals here have their own
+        patch.setattr(run_dir, "DEFAULT_RUN_DIR", str(empty / "run"))
+        patch.setattr(station, "DEFAULT_RUN_DIR", str(empty / "run"))
         patch.setenv(usb_sticks.ENVIRONMENT, str(empty))
         patch.setenv(update_file.ENVIRONMENT, str(empty / "update.json"))
         patch.setenv(serial_ports.ENVIRONMENT, str(empty / "no-modem"))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import re
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +131,35 @@ def test_nobody_reads_an_error_number() -> None:
         for path in PACKAGE.rglob("*.py")
     }
     assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def possessive(source: str) -> list[str]:
+    """The string constants of a module that are regular expressions with possessive repeats or atomic groups."""
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    }
+    return [str(text) for text in texts if _is_possessive(text)]
+
+
+def _is_possessive(text: str | bytes) -> bool:
+    marks = ("*+", "++", "?+", "}+", "(?>")
+    if not any((mark if isinstance(text, str) else mark.encode()) in text for mark in marks):  # type: ignore[operator]
+        return False
+    with warnings.catch_warnings(), contextlib.suppress(re.error):
+        warnings.simplefilter("ignore")
+        parsed = str(re._parser.parse(text))  # type: ignore[attr-defined]
+        return "POSSESSIVE_REPEAT" in parsed or "ATOMIC_GROUP" in parsed
+    return False
+
+
+def test_possessive_regular_expressions_are_found() -> None:
+    assert possessive("A = re.compile(r'(?:a|b)*+c')") and possessive("A = rb'(?>a)'")
+    assert not possessive(r"A = re.compile(r'[*+]+ a\*+ [?+}]+ \(\?>')")
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(TREE)))
+def test_no_regular_expression_is_possessive(path: Path) -> None:
+    """Python 3.11.2, which is Debian 12's, matches some of them wrongly (CPython's issue 106052)."""
+    assert possessive(path.read_text(encoding="utf-8")) == []

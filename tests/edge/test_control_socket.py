@@ -24,6 +24,8 @@ from dialpost.edge.control_socket.server import ControlServer, _Connection
 from fakes import leap
 
 HANGS_S = 60.0
+STRANGER = os.geteuid() + 12_345
+"""A user who is neither root nor the one that runs the tests."""
 """Only what hangs takes this long."""
 ENDED = r"ended before it answered|was lost"
 
@@ -116,7 +118,7 @@ async def test_folders_made_while_the_socket_is_made_keep_their_mode(tmp_path: P
 async def test_a_foreign_user_is_refused_by_the_kernels_word(
     client: ControlClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, 65_534))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (STRANGER, STRANGER))
     with pytest.raises(ControlError, match="may not control"):
         await asyncio.to_thread(client.call, "echo")
 
@@ -401,7 +403,7 @@ async def test_a_method_of_the_owners_is_refused_to_the_group(
     await server.start()
     client = ControlClient(tmp_path / "control.sock", HANGS_S)
     assert await asyncio.to_thread(client.call, "mine", n=1) == {"n": 1}
-    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (STRANGER, os.getegid()))
     assert await asyncio.to_thread(client.call, "ours", n=1) == {"n": 1}
     with pytest.raises(ControlError, match=r"^mine is for the station's own units"):
         await asyncio.to_thread(client.call, "mine", n=1)
@@ -413,7 +415,7 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(
 ) -> None:
     monkeypatch.setattr(serving, "MOST_CONNECTIONS", 3)
     ours = serving._peer_of
-    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (STRANGER, os.getegid()))
     silent = [await asyncio.open_unix_connection(client._path) for _ in range(3)]
     reader, writer = await asyncio.open_unix_connection(client._path)
     (answer,) = [json.loads(line) async for line in reader]
@@ -423,7 +425,7 @@ async def test_a_crowd_of_connections_leaves_room_for_the_mail(
     }
     monkeypatch.setattr(serving, "_peer_of", ours)
     assert await asyncio.to_thread(client.call, "echo", n=1) == {"n": 1}  # there are places for the station's own
-    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (STRANGER, os.getegid()))
     for _, held in [*silent, (reader, writer)]:
         held.close()
         await held.wait_closed()
@@ -504,7 +506,7 @@ async def test_who_finds_no_place_can_send_the_request_and_reads_the_answer(
     """A face writes first: closed under it, that would be a broken pipe instead of an answer."""
     monkeypatch.setattr(serving, "MOST_CONNECTIONS", 1)
     monkeypatch.setattr(serving, "_DRAIN_S", 600.0)
-    monkeypatch.setattr(serving, "_peer_of", lambda writer: (65_534, os.getegid()))
+    monkeypatch.setattr(serving, "_peer_of", lambda writer: (STRANGER, os.getegid()))
     _, held = await asyncio.open_unix_connection(client._path)
 
     def late_request() -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from dialpost.core.errors import ConfigError
 
@@ -22,11 +23,37 @@ _LONGEST_NUMBER = 64
 _INT64 = 2**63
 
 _TOKEN = re.compile(
-    r'''"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5}|\Z)|\'\'\'(?:[^']|'(?!''))*+(?:'{3,5}|\Z)'''
-    r"""|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|(?P<comment>\#[^\n]*+)"""
-    r"""|(?P<word>[A-Za-z0-9_+-]++)|(?P<mark>[\[\]{}=,.\n])""",
-    re.DOTALL,
+    r"""(?P<string>"{3}|'{3}|"|')|(?P<comment>\#[^\n]*)|(?P<word>[A-Za-z0-9_+-]+)|(?P<mark>[\[\]{}=,.\n])"""
 )
+"""Of a string only its beginning: a regular expression for a whole one needs memory for each of its escapes, or the
+possessive repeats that Python up to 3.11.4 gets wrong (CPython's issue 106052)."""
+_IN_STRING = {
+    '"""': re.compile(r'\\.|(?P<end>"{3,5})', re.DOTALL),
+    "'''": re.compile(r"(?P<end>'{3,5})"),
+    '"': re.compile(r'\\[^\n]|(?P<end>"|(?=\n))'),
+    "'": re.compile(r"(?P<end>'|(?=\n))"),
+}
+"""What is skipped within a string, and what ends it, by its beginning."""
+
+
+class _Token(NamedTuple):
+    """One of `string`, `comment`, `word` and `mark`, and its place in the text."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    """All of a text. A string without an end goes on to the end of its line, or of the text."""
+    at = 0
+    while found := _TOKEN.search(text, at):
+        at = found.end()
+        if found.lastgroup == "string":
+            ends = (inner.end() for inner in _IN_STRING[found[0]].finditer(text, at) if inner["end"] is not None)
+            at = next(ends, len(text))
+        yield _Token(str(found.lastgroup), text[found.start() : at], found.start(), at)
 
 
 def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[str, object]:
@@ -49,7 +76,12 @@ def parse_toml(text: str, source: str = "", *, largest: int = LARGEST) -> dict[s
 def in_ascii_strings(text: str) -> str:
     """The text with everything outside ASCII escaped in its "" strings: the meaning is the same (TOML 1.0,
     String)."""
-    return _TOKEN.sub(lambda found: _escaped(found[0]) if found[0].startswith('"') else found[0], text)
+    pieces, behind = [], 0
+    for token in _tokens(text):
+        if token.text.startswith('"'):
+            pieces += [text[behind : token.start], _escaped(token.text)]
+            behind = token.end
+    return "".join((*pieces, text[behind:]))
 
 
 def _escaped(string: str) -> str:
@@ -72,22 +104,18 @@ def statement_end(lines: list[str], start: int) -> int:
     """
     text = "\n".join(lines[start:])
     depth, line = 0, start
-    for token in _TOKEN.finditer(text):
-        mark = token["mark"]
-        if mark == "\n":
-            line += 1
-            if depth <= 0:
-                return line
-        elif mark is None:
-            line += token[0].count("\n")
-        else:
-            depth += _DEPTH.get(mark, 0)
+    for token in _tokens(text):
+        line += token.text.count("\n")
+        if token.text == "\n" and depth <= 0:
+            return line
+        if token.kind == "mark":
+            depth += _DEPTH.get(token.text, 0)
     return len(lines) if depth <= 0 else start + 1
 
 
 def comment_start(line: str) -> int | None:
     """Where the comment after a one-line statement begins; None if there is none."""
-    return next((token.start() for token in _TOKEN.finditer(line) if token["comment"] is not None), None)
+    return next((token.start for token in _tokens(line) if token.kind == "comment"), None)
 
 
 _DEPTH = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -106,20 +134,19 @@ def _check_text(text: str, largest: int) -> None:
     except UnicodeEncodeError as error:
         raise _Fault(f"it is not UTF-8 text ({_place(text, error.start)})") from None
     depth = dots = 0
-    for token in _TOKEN.finditer(text):
-        word, mark = token["word"], token["mark"]
-        if mark is None:
-            if word is not None and len(word) > _LONGEST_NUMBER and word.lstrip("+-")[:1].isdigit():
-                if text[token.end() : token.end() + 1] == ".":
-                    continue
-                raise _Fault(f"a number of {len(word)} digits is too large ({_place(text, token.start())})")
+    for kind, token, start, end in _tokens(text):
+        if kind == "word" and len(token) > _LONGEST_NUMBER and token.lstrip("+-")[:1].isdigit():
+            if text[end : end + 1] == ".":
+                continue
+            raise _Fault(f"a number of {len(token)} digits is too large ({_place(text, start)})")
+        if kind != "mark":
             continue
-        dots = dots + 1 if mark == "." else 0
-        depth += _DEPTH.get(mark, 0)  # below 0 tomllib stops
+        dots = dots + 1 if token == "." else 0
+        depth += _DEPTH.get(token, 0)  # below 0 tomllib stops
         if depth > DEEPEST:
-            raise _Fault(f"brackets are nested more than {DEEPEST} deep ({_place(text, token.start())})")
+            raise _Fault(f"brackets are nested more than {DEEPEST} deep ({_place(text, start)})")
         if dots >= DEEPEST:
-            raise _Fault(f"a key has more than {DEEPEST} parts ({_place(text, token.start())})")
+            raise _Fault(f"a key has more than {DEEPEST} parts ({_place(text, start)})")
 
 
 def _place(text: str, position: int) -> str:

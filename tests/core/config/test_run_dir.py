@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialpost.core.config import run_dir
 from dialpost.core.config.model import StationConfig
 from dialpost.core.config.run_dir import DEFAULT_RUN_DIR, plain_run_dir
 from dialpost.core.config.text import parse_config
@@ -11,7 +12,8 @@ from dialpost.core.errors import ConfigError
 
 
 def test_the_default_is_the_settings_own() -> None:
-    assert StationConfig().run_dir == DEFAULT_RUN_DIR == plain_run_dir("") == plain_run_dir('# run_dir = "/x"\n')
+    assert StationConfig().run_dir == DEFAULT_RUN_DIR  # as it was before the tests got a folder of their own
+    assert plain_run_dir("") == plain_run_dir('# run_dir = "/x"\n') == run_dir.DEFAULT_RUN_DIR
 
 
 @pytest.mark.parametrize(
