@@ -135,10 +135,12 @@ def test_nobody_reads_an_error_number() -> None:
 
 def possessive(source: str) -> list[str]:
     """The string constants of a module that are regular expressions with possessive repeats or atomic groups."""
+    nodes = list(ast.walk(ast.parse(source)))
+    docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     texts = {
         node.value
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+        for node in nodes
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in docstrings
     }
     return [str(text) for text in texts if _is_possessive(text)]
 
