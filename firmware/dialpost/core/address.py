@@ -70,10 +70,9 @@ def parse_mailbox(text: str) -> Mailbox:
     `mie.@x`: some providers assigned such addresses) turn it into a quoted local part, which means the same and is
     legal everywhere (§4.1.2). Raises: AddressError.
     """
-    return _mailbox(text)
+    return _remembered(text)
 
 
-@lru_cache(128)  # the same few addresses are read many times for each message
 def _mailbox(text: str) -> Mailbox:
     address = text
     if address.startswith("@"):
@@ -92,6 +91,10 @@ def _mailbox(text: str) -> Mailbox:
     if domain.startswith("["):
         return Mailbox(local, _literal(text, domain))
     return Mailbox(local, normalise_domain(domain))
+
+
+_remembered = lru_cache(_mailbox)
+"""The last 128: for each message the same few addresses are read many times."""
 
 
 def _literal(text: str, domain: str) -> str:
