@@ -3,8 +3,7 @@
 A commit is rehearsed, written to the card, loaded by the running process and applied to the system. If the station
 does not start with it, the previous configuration is restored and the reason reported. During a call the station
 continues as it is and switches to the new configuration when the call has ended. A commit that needs a confirmation
-is rolled back if none comes in time, if its connection is lost, and, thanks to a marker on the card, after a power
-cut.
+is rolled back if none comes in time, if its connection is lost, and, by its marker on the card, after a power cut.
 
 One change at a time, in the daemon's event loop; time is monotonic, the wall clock only dates the history.
 """
