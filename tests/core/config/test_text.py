@@ -58,6 +58,11 @@ def problems(text: str) -> list[str]:
     return list(caught.value.problems)
 
 
+def test_a_value_of_the_wrong_kind_hides_no_other_fault() -> None:
+    found = problems(BASE + '[smtp]\nmax_connections = 0\n[tls]\nkey = "/k.pem"\n')
+    assert [sentence.split()[0] for sentence in found] == ["smtp.max_connections", "tls.certificate"]
+
+
 def test_the_smallest_file_has_a_default_for_everything_else() -> None:
     config = parse_config(BASE)
     assert config == dataclasses.replace(

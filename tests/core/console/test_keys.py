@@ -71,6 +71,7 @@ def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data: bytes) -> Non
         (b"\x9flost\x9cx", ["x"]),
         (b"\xc2\x9flost\x1b\\x", ["x"]),
         (b"\xa0x", ["x"]),
+        ("¿x".encode(), ["¿", "x"]),
         ("\u07ca\u0900\uff01\U0001f600x".encode(), [*"\u07ca\u0900\uff01\U0001f600x"]),
         ("\u0904\uffe6\U00010000x".encode(), [*"\u0904\uffe6\U00010000x"]),
         (b"\xc1\x9bAx", [Key.UP, "x"]),

@@ -29,6 +29,11 @@ def packet(
     return head + struct.pack("!QQQ", cookie, stamp(came_s), stamp(left_s))
 
 
+def with_delay(data: bytes) -> bytes:
+    """The fields in front of the reference are not all zero."""
+    return data[:8] + b"xxxx" + data[12:]
+
+
 def told(data: bytes, *, sent_s: float = 0.0, trip_s: float = 0.2) -> ClockOffset:
     return answer(data, COOKIE, sent_s, trip_s, not_before_s=NOT_BEFORE)
 
@@ -63,7 +68,8 @@ def test_after_2036_seconds_begin_again() -> None:
         (packet()[:-1], "short"),
         (packet(cookie=1), "question"),
         (packet(mode=3), "server"),
-        (packet(stratum=0, reference=b"RATE"), "RATE"),
+        (packet(mode=5), "server"),
+        (with_delay(packet(stratum=0, reference=b"RATE")), r"\(RATE\)"),
         (packet(stratum=16), "itself"),
         (packet(leap=3), "itself"),
         (packet(came_s=NOW + 100), "sense"),

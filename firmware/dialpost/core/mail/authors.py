@@ -61,8 +61,8 @@ def repaired(value: bytes, domains: Sequence[str]) -> bytes:
     bare = _BARE.match(value)
     if bare is not None and domains and (b"<" in bare["before"]) == (b">" in bare["after"]):
         return bare["before"] + bare["name"] + b"@" + domains[0].encode() + bare["after"]
-    end = value.rfind(b"<")
-    words, address = value[: max(end, 0)].strip(), value[end:].rstrip()
+    words, bracket, address = value.rpartition(b"<")
+    words, address = words.strip(), bracket + address.rstrip()
     if b"@" not in words or b"=?" in words or not (_WORDS.fullmatch(words) and _IN_BRACKETS.fullmatch(address)):
         return value
     if any(b"@" + domain.lower().encode() in words.lower() for domain in domains):

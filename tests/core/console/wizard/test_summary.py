@@ -64,6 +64,7 @@ def test_it_names_further_domains_and_who_has_an_address_there() -> None:
     assert "\nAlso for          b.example, the same names\n" in text
     assert "\nAlso for          c.example, only addresses added for it\n" in text
     assert "Also for" not in page()
+    assert text.startswith("Mail station for clinic.example\n") and "anna@clinic.example" in text
 
 
 def test_it_has_no_secrets_and_is_narrow() -> None:

@@ -33,6 +33,7 @@ def test_the_rate_of_the_last_connect_is_better() -> None:
 
 def test_a_failed_dial_says_nothing() -> None:
     assert line_speed([call(rate_bps=9600)], 33_600).rate_bps == 33_600 * 0.85
+    assert line_speed([call(rate_bps=9600, online_s=0.5)], 33_600).rate_bps == 9600 * 0.85
 
 
 def test_busy_calls_show_the_rate_and_what_is_paid_beside() -> None:

@@ -92,6 +92,15 @@ def test_where_a_long_line_is_broken(line: bytes, folded: bytes) -> None:
     assert fold.feed(line + b"\n") + fold.finish() == folded + b"\n"
 
 
+@pytest.mark.parametrize("prefix", range(4))
+def test_no_character_is_broken(prefix: int) -> None:
+    line = b"a" * prefix + "\U0001f600".encode() * 300
+    fold = LineFold()
+    folded = (fold.feed(line) + fold.finish()).decode()
+    assert folded.replace("\n ", "").encode() == line and len(folded.split("\n")) == 2
+    assert len(folded.split("\n")[0].encode()) > 998 - 4
+
+
 def test_a_chunk_counts_the_bytes_that_follow_it() -> None:
     framing = ChunkFraming()
     assert framing.frame(b"a\n.\n\r", last=False) == b"BDAT 6\r\na\r\n.\r\n"

@@ -46,6 +46,7 @@ def b_word(charset: bytes, text: str, codec: str | None = None) -> bytes:
         ("Grüße aus Köln".encode("latin-1"), "Grüße aus Köln"),
         ("Привет мир".encode("koi8-r"), "Привет мир"),
         ("Привет мир".encode("cp1251"), "Привет мир"),
+        ("ъъЮ".encode("koi8-r"), "ъъЮ"),
         ("日本語のメール".encode("iso2022_jp"), "日本語のメール"),
         ("안녕".encode("iso2022_kr"), "안녕"),
         (b"=?utf\xff8?q?x?=", "=?utfÿ8?q?x?="),

@@ -31,7 +31,7 @@ def pin_tries(lines: Iterable[str], query: str) -> int | None:
     prefix = prefix_of(query)
     for value in values(lines, prefix):
         found = _READERS.get(prefix, _first_number)(value)
-        if found is not None and 0 <= found <= MOST_TRIES:
+        if found is not None and found <= MOST_TRIES:
             return found
     return None
 

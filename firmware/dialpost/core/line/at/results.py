@@ -128,8 +128,7 @@ def parse_result(line: str, own: Mapping[str, ResultKind] | None = None) -> AtRe
 
 def _believable(digits: str | None) -> int | None:
     """A rate in bit/s, None for an impossible one: a byte of noise easily gets into it."""
-    rate_bps = int(digits) if digits else 0
-    return rate_bps if _LEAST_BPS <= rate_bps <= _MOST_BPS else None
+    return int(digits) if digits and _LEAST_BPS <= int(digits) <= _MOST_BPS else None
 
 
 def parse_number(text: str) -> AtResult | None:

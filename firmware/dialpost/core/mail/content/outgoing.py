@@ -109,7 +109,7 @@ class LineFold:
     def _folded(self, line: bytes) -> bytes:
         done = []
         while len(line) > MAX_LINE_OCTETS:
-            cut = max(line.rfind(blank, 1, MAX_LINE_OCTETS) for blank in (b" ", b"\t"))
+            cut = max(line[:MAX_LINE_OCTETS].rfind(blank) for blank in (b" ", b"\t"))
             if line[: max(cut, 0)].strip():
                 done.append(line[:cut])
                 line = line[cut:]

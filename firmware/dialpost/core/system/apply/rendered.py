@@ -52,7 +52,7 @@ class Rendered:
 
 def host_name(text: str) -> str:
     """A name in letters, digits, hyphens and dots. Raises: ValueError."""
-    return _checked(_NAME, text[: _LONGEST_NAME + 1], "host name", _LONGEST_NAME)
+    return _checked(_NAME, text, "host name", _LONGEST_NAME)
 
 
 def plain_path(text: str) -> str:
