@@ -25,6 +25,7 @@ from image.rig.needs import lacking as image_needs
 from rig.servers.chroots import missing
 
 from call import calls
+from calls_model import calls_model
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
 from memory import memory
@@ -52,6 +53,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "large": large_queue,
     "client": client_on_the_wire,
     "call": calls,
+    "calls-model": calls_model,
     "image": image,
 }
 
@@ -95,6 +97,8 @@ def main() -> int:
 
 def lacking(section: str) -> str:
     """What a section needs that is not there, and how to get it; "" if all is."""
+    if section == "calls-model":
+        return ""
     return image_needs() if section == "image" else missing(servers=("postfix",), commands=("mkfs.ext4", "losetup"))
 
 

@@ -37,14 +37,15 @@ class Known:
     starts_s: Mapping[Promise, float] = field(default_factory=dict)
     gap_s: float = 15.0
     look_s: float = 15.0
+    calls_since: int = 0
 
     def start_wait_s(
         self, promise: Promise, waited_s: float, rules: GraceRules, price: Price, *, carried: bool
     ) -> float:
         return self.starts_s.get(promise, 30.0) + (10.0 if carried else 0.0)
 
-    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, may_look: bool = True) -> float:
-        return self.look_s if may_look else self.gap_s
+    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, look_after: float = 0) -> float:
+        return self.look_s if self.calls_since >= look_after else self.gap_s
 
 
 NO_HABITS = Known()
@@ -185,6 +186,7 @@ def test_a_number_that_does_not_fall_holds_the_line_no_longer_than_mail_that_may
     known = Known({Promise.CERTAIN: 42.0, Promise.AGAIN: 5.0}, gap_s=8.0, look_s=60.0)
     assert ends_at(too_high, known) == (130.0, SILENT)
     assert ends_at(replace(too_high, is_believed=True), known) == (180.0, SILENT)
+    assert ends_at(too_high, replace(known, calls_since=2)) == (180.0, SILENT), "the third call looks once"
 
 
 def test_what_came_while_it_was_asked_is_seen() -> None:

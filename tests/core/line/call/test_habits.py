@@ -104,7 +104,7 @@ def test_as_each_gap_is_seen_the_wait_narrows() -> None:
 
 def test_a_slow_gap_is_looked_for_while_none_was_seen() -> None:
     assert gap_s(NEW) == 60.0
-    assert NEW.gap_wait_s(0.0, RULES, BY_SECOND, may_look=False) < 30.0
+    assert NEW.gap_wait_s(0.0, RULES, BY_SECOND, look_after=1) < 30.0
     seen = NEW.followed(0.5).followed(0.5)
     assert gap_s(seen) < 20.0
 

@@ -44,6 +44,8 @@ AT_WORK_S = 20.0
 """The longest wait before a provider that said it was at work already is asked once more."""
 MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers say nothing."""
+_DOUBTED_CALLS = 2
+"""How many calls after the last long look a number that is not believed may cause one."""
 SETTLED_S = 1.0
 """How long nobody must be connected before the line counts as quiet."""
 STALL_S = 120.0
@@ -240,7 +242,7 @@ def _after_mail(evidence: Evidence, promise: Promise | None, rules: GraceRules, 
     wait_s = rules.min_s
     if not (tells and _count_reached(evidence)):
         price = _price(evidence, rules, since)
-        wait_s = habits.gap_wait_s(evidence.now_s - since, rules, price, may_look=not tells)
+        wait_s = habits.gap_wait_s(evidence.now_s - since, rules, price, look_after=inf if tells else 0)
     return _after(
         evidence, since + wait_s, "waiting for more mail", AskAgain() if tells else HangUp(HangUpReason.DONE)
     )
@@ -250,7 +252,9 @@ def _asked_again(evidence: Evidence, last_s: float, promise: Promise, rules: Gra
     """Mail came in this call, it was asked for more, and nothing has come since."""
     tells, asked, now_s = _tells(evidence), evidence.answered_s, evidence.now_s
     is_sure = tells and evidence.is_believed
-    gap_s = habits.gap_wait_s(now_s - last_s, rules, _price(evidence, rules, last_s), may_look=is_sure or not tells)
+    look_after = 0 if is_sure or not tells else _DOUBTED_CALLS
+    gap_price = _price(evidence, rules, last_s)
+    gap_s = habits.gap_wait_s(now_s - last_s, rules, gap_price, look_after=look_after)
     start_s = habits.start_wait_s(
         promise if is_sure else Promise.AGAIN, now_s - asked, rules, _price(evidence, rules, asked), carried=False
     )

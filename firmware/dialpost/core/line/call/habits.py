@@ -110,8 +110,11 @@ class Waits(Protocol):
         `carried`: this call has sent mail.
         """
 
-    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, may_look: bool = True) -> float:
-        """How long to wait for one more message, of which `waited_s` are over."""
+    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, look_after: float = 0) -> float:
+        """How long to wait for one more message, of which `waited_s` are over.
+
+        It looks no longer than that before `look_after` calls have passed since the last long look.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +144,12 @@ class ProviderHabits:
         chance = self.chance(promise)
         return rules.clamp(worth_waiting_s(chance, self.starts, waited_s, rules.max_s, price))
 
-    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, may_look: bool = True) -> float:
+    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, look_after: float = 0) -> float:
         """As in Waits."""
         if self.set_gap_s is not None:
             return rules.clamp(self.set_gap_s)
-        if may_look and self.gap_looks.is_due(self.gaps.weight, carried=True):
+        is_due = self.gap_looks.is_due(self.gaps.weight, carried=True)
+        if is_due and self.gap_looks.calls_since >= look_after:
             return rules.max_s
         chance = self.chance(Promise.MORE)
         return rules.clamp(worth_waiting_s(chance, self.gaps, waited_s, rules.max_s, price))
