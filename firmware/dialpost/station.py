@@ -66,6 +66,7 @@ from dialpost.flow.mail.outgoing.flush import Flush
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 from dialpost.flow.mail.queue.big_messages import BigMessages
 from dialpost.flow.mail.queue.control import QueueControl
+from dialpost.flow.mail.queue.cut_messages import CutMessages
 from dialpost.flow.mail.queue.expiry import Expiry
 from dialpost.flow.mail.queue.methods import queue_methods
 from dialpost.flow.mail.queue.recovery import Recovery
@@ -163,12 +164,10 @@ class Station:
         self.mailboxes.prepare()
         self._running.callback(self.mailboxes.close)
         opening = Opening(self.config, self.room, self.mailboxes, self._reports)
+        queue_db = self._data / "queue.db"
         self.store = await opening.with_room(
             lambda: Store.open(
-                self._data / "queue.db",
-                bodies=self.spool.ids,
-                ids_elsewhere=self.mailboxes.ids,
-                make_room=self.room.give,
+                queue_db, bodies=self.spool.ids, ids_elsewhere=self.mailboxes.ids, make_room=self.room.give
             )
         )
         self._running.push_async_callback(self.store.close)
@@ -193,10 +192,11 @@ class Station:
             default_quota_bytes=config.delivery.default_quota_bytes, on_refused=self.bouncer.refused,
             on_delivered=self.bouncer.delivered, on_finished=self.retention.wake,
         )  # fmt: skip
+        self.cuts = CutMessages(self.store, self.bouncer, clock, on_work=self._work_is_due)
         self.flush = Flush(
             config, self.store, self.client, self.resolver, self.spool, self.bouncer,
             is_dialled=config.link.kind is not LinkKind.GATEWAY, on_finished=self.retention.wake,
-            troubles=self.host_troubles,
+            troubles=self.host_troubles, cuts=self.cuts,
         )  # fmt: skip
         self.expiry = Expiry(
             config.outbound, config.station.hostname, self.store, self.bouncer, clock_trusted=clock.is_trusted,
@@ -297,7 +297,7 @@ class Station:
         """Open the doors, start what runs beside them, and the control socket last."""
         await self.budget.recall()  # before anybody can ask for a call
         await self.host_troubles.recall(self.store)
-        flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel)
+        flows = (self.delivery, self.retention, self.expiry, self.calls, self.scheduler, self.panel, self.cuts)
         for flow in (*flows, self.big_messages, *([self._modem_link] if self._modem_link is not None else [])):
             self._background.keep(type(flow).__name__, flow.run)
         self._running.push_async_callback(self._background.end)

@@ -29,7 +29,8 @@ class Deferred:
 
     `counts_as_attempt` is False if the next hop was never reached because the line was down or DNS did not answer:
     that uses up none of the attempts. `content_lost`: the body is missing or damaged on the card. Retrying does not
-    help; an operator is needed.
+    help; an operator is needed. `carried_bytes`: how much content was under way or across when the connection broke
+    in the middle of it.
     """
 
     reply: Reply
@@ -37,6 +38,7 @@ class Deferred:
     answer_unknown: bool = False
     counts_as_attempt: bool = True
     content_lost: bool = False
+    carried_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

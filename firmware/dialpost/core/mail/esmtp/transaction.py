@@ -228,6 +228,7 @@ class Transaction:
                     by,
                     answer_unknown=lost and self.content_whole,
                     counts_as_attempt=self.answered or (lost and self.content_bytes > 0),
+                    carried_bytes=self.content_bytes if lost and not self.content_whole else 0,
                 )
 
     def _ended_at_rcpt(self, number: int) -> bool:

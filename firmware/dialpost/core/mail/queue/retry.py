@@ -51,6 +51,13 @@ def after_try(
     return replace(tried, state=RecipientState.BOUNCED)
 
 
+def held_by_station(recipient: RecipientRecord, why: str) -> RecipientRecord:
+    """The record of a recipient whose message the station holds; its sender has a notice."""
+    return replace(
+        recipient, state=RecipientState.HELD, last_reply=why, last_by=BY_STATION, next_try_s=0, delay_notified=True
+    )
+
+
 def give_up_is_due(
     recipient: RecipientRecord, received_s: int, now_s: int, config: OutboundConfig, *, clock_trusted: bool
 ) -> bool:

@@ -28,7 +28,7 @@ from dialpost.flow.mail.needs import BodyFiles, OutcomeRows
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles
 from dialpost.flow.mail.outgoing.lane import Sender
 from dialpost.flow.mail.outgoing.next_hops import NameService, NextHops
-from dialpost.flow.mail.outgoing.outcome_record import FlushResult, Left, Notices, OutcomeRecord
+from dialpost.flow.mail.outgoing.outcome_record import Cuts, FlushResult, Left, Notices, OutcomeRecord
 from dialpost.flow.mail.outgoing.run import FlushRun, QueueForRun
 from dialpost.flow.mail.outgoing.standing import Standing
 
@@ -62,7 +62,9 @@ class Flush:
         wall_clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
         troubles: HostTroubles | None = None,
+        cuts: Cuts | None = None,
     ) -> None:
+        self._cuts, self._call_bytes, self._is_new_call = cuts, 0, False
         self._troubles = troubles or HostTroubles()
         self._config, self._queue, self._sender, self._names, self._bodies = config, queue, sender, names, bodies
         self._is_dialled, self._wall_clock, self._chance = is_dialled, wall_clock, chance
@@ -75,6 +77,7 @@ class Flush:
             is_dialled=is_dialled,
             on_finished=on_finished,
             wall_clock=wall_clock,
+            cuts=cuts,
         )
         self._standing = Standing()
         self._work: asyncio.Task[None] | None = None
@@ -100,6 +103,7 @@ class Flush:
                 self._work.cancel()
                 await asyncio.gather(self._work, return_exceptions=True)
             self._standing.lanes.clear()
+            self._call_bytes += self.result.bytes_up
             self.drained.set()
         if not self._work.cancelled() and (error := self._work.exception()) is not None:
             raise error
@@ -129,6 +133,7 @@ class Flush:
         self._standing.resting.clear()
         self._standing.unreached.clear()
         self._outcomes.begin_call()
+        self._is_new_call = True
         self._left.clear()
 
     def retry(self) -> None:
@@ -175,6 +180,9 @@ class Flush:
         )
         try:
             await self._outcomes.write_left_over()
+            if self._is_new_call and self._cuts is not None:
+                last_call_bytes, self._call_bytes, self._is_new_call = self._call_bytes, 0, False
+                await self._cuts.call_begins(last_call_bytes)
             await run.run()
         except StorageError as error:
             maillog.operator_needed("flush: stopped, outcomes can't be recorded", error=error)

@@ -17,7 +17,7 @@ from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.queue.hope import Hope, hope_of
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
-from dialpost.core.mail.queue.retry import after_try
+from dialpost.core.mail.queue.retry import after_try, held_by_station
 from dialpost.core.mail.reply import Reply
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import OutcomeRows
@@ -110,6 +110,16 @@ class FlushResult:
         self.left[message.queue_id] = Left(was_sent, best, why, waiting, in_doubt)
 
 
+class Cuts(Protocol):
+    """The subset of flow/mail/queue/cut_messages needed here."""
+
+    async def cut(self, message: MessageRecord, carried_bytes: int) -> str:
+        """The line was cut in the middle of it. Returns why it must be held now, "" if it need not."""
+
+    async def call_begins(self, last_call_bytes: int) -> None:
+        """A call is on line; the one before sent so many bytes."""
+
+
 Job = tuple[MessageRecord, Sequence[Outcome]]
 """A message with the recipients tried, and their outcomes in the same order."""
 
@@ -127,7 +137,9 @@ class OutcomeRecord:
         is_dialled: bool,
         on_finished: Callable[[], None],
         wall_clock: Callable[[], float],
+        cuts: Cuts | None = None,
     ) -> None:
+        self._cuts = cuts
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._is_dialled, self._on_finished, self._wall_clock = is_dialled, on_finished, wall_clock
         self._unwritten: dict[tuple[QueueId, int], RecipientRecord] = {}
@@ -159,8 +171,11 @@ class OutcomeRecord:
         settled = [(message, await self._tell(message, outcomes)) for message, outcomes in jobs]
         rows: list[tuple[QueueId, RecipientRecord]] = []
         for message, outcomes in settled:
+            why_held = await self._why_held(message, outcomes)
             for recipient, outcome in zip(message.recipients, outcomes, strict=True):
                 row = self._after_try(message.queue_id, recipient, outcome, now_s)
+                if why_held and isinstance(outcome, Deferred):
+                    row = held_by_station(row, why_held)
                 if _tells_something_new(recipient, row):
                     rows.append((message.queue_id, row))
         try:
@@ -184,6 +199,10 @@ class OutcomeRecord:
             outcome = replace(outcome, counts_as_attempt=key not in self._counted)
             self._counted.add(key)
         return after_try(recipient, outcome, now_s, self._config, is_dialled=self._is_dialled)
+
+    async def _why_held(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> str:
+        carried = max((one.carried_bytes for one in outcomes if isinstance(one, Deferred)), default=0)
+        return await self._cuts.cut(message, carried) if carried and self._cuts is not None else ""
 
     async def _write(self, rows: Sequence[tuple[QueueId, RecipientRecord]]) -> None:
         by_message: dict[QueueId, list[RecipientRecord]] = {}

@@ -1,0 +1,339 @@
+"""A line that drops every 60 kB and a message of 80 kB: held, tried more rarely, told once, never lost.
+
+Real store, spool and notices around the flush; the line is played by the test, a call at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from math import inf
+from pathlib import Path
+
+import pytest
+
+from dialpost.core.config.model import Config, OutboundConfig, StationConfig
+from dialpost.core.errors import StorageError
+from dialpost.core.mail.accounts import Account, Directory
+from dialpost.core.mail.envelope import Notify, QueueId
+from dialpost.core.mail.mx import AddressAnswer, MxAnswer, NoRecords
+from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome
+from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientState
+from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store
+from dialpost.flow.mail.bounces import Bouncer
+from dialpost.flow.mail.outgoing.flush import Flush
+from dialpost.flow.mail.queue.control import QueueControl
+from dialpost.flow.mail.queue.cut_messages import CutMessages
+from fakes import a_record, run_virtual, to_world
+
+NOW, HOUR_S = 1_820_000_000.0, 3600
+BIG, DROPS_AFTER = 80_000, 60_000
+TEXT = b"Subject: x\n\nx\n"
+CONFIG = Config(
+    station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)),
+    outbound=OutboundConfig(smarthost="smart.example"),
+)
+
+
+@dataclass
+class Accounts:
+    directory: Directory = field(
+        default_factory=lambda: Directory({"anna": Account("anna")}, {}, ("clinic.example",), postmaster="anna")
+    )
+
+
+class Line:
+    """Plays edge/mail/smtp_client: one connection a call, lost after `carries` bytes; 0 = never."""
+
+    patience_ends_s = inf
+
+    def __init__(self) -> None:
+        self.carries = DROPS_AFTER
+        self.offered: list[str] = []
+
+    def break_off(self, why: str) -> None:
+        """Nothing to break."""
+
+    def stop_waiting(self, why: str) -> None:
+        """Nothing waits."""
+
+    async def send(
+        self,
+        target: HostTarget,
+        settings: ConnectSettings,
+        next_message: Callable[[], Awaitable[OutgoingMessage | None]],
+        on_outcome: Callable[[OutgoingMessage, tuple[Outcome, ...]], Awaitable[None]],
+    ) -> SessionEnd:
+        sent = messages = 0
+        while (message := await next_message()) is not None:
+            self.offered.append(message.queue_id)
+            if self.carries and sent + message.wire_size > self.carries:
+                lost = Reply(451, ("connection lost",), "4.4.2")
+                await on_outcome(message, (Deferred(lost, target.host, carried_bytes=self.carries - sent),))
+                return SessionEnd(SessionFate.LOST, "lost", True, True, messages, self.carries, reply=lost)
+            sent += message.wire_size
+            messages += 1
+            await on_outcome(message, (Delivered(Reply(250, ("queued",)), target.host),))
+        return SessionEnd(SessionFate.DONE, "done", True, True, messages, sent)
+
+
+class Names:
+    async def mx(self, domain: str) -> MxAnswer:
+        return NoRecords(domain)
+
+    async def addresses(self, host: str) -> AddressAnswer:
+        return ("192.0.2.1",)
+
+
+class Rig:
+    def __init__(self, store: Store, spool: Spool) -> None:
+        self.store, self.spool, self.now_s, self.trusted = store, spool, NOW, True
+        self.notices: list[MessageRecord] = []
+        self.woken = 0
+        self.bouncer = Bouncer(
+            "mail.clinic.example",
+            spool,
+            store,
+            Accounts(),
+            on_accepted=self.notices.append,
+            wall_clock=self.wall_s,
+        )
+        self.line = Line()
+        self.start()
+
+    def wall_s(self) -> float:
+        return self.now_s
+
+    def is_trusted(self) -> bool:
+        return self.trusted
+
+    def start(self) -> None:
+        """As after a restart: nothing but the card remembers."""
+        self.cuts = CutMessages(self.store, self.bouncer, self, on_work=self._work)
+        self.flush = Flush(
+            CONFIG,
+            self.store,
+            self.line,
+            Names(),
+            self.spool,
+            self.bouncer,
+            is_dialled=True,
+            wall_clock=self.wall_s,
+            cuts=self.cuts,
+        )
+
+    def _work(self) -> None:
+        self.woken += 1
+
+    async def call(self) -> list[str]:
+        """One call; the messages it tried, in their order."""
+        self.line.offered.clear()
+        self.flush.begin_call()
+        await self.flush.run()
+        return list(self.line.offered)
+
+    async def accept(self, size: int, *, notify: frozenset[Notify] | None = None) -> QueueId:
+        queue_id = self.store.next_id()
+        writer = self.spool.begin(queue_id)
+        writer.write(TEXT)
+        await writer.commit()
+        await self.store.accept(
+            a_record(
+                queue_id,
+                to_world(notify=notify),
+                sender="anna@clinic.example",
+                size=len(TEXT),
+                wire_size=size,
+                origin=Origin.SUBMITTED,
+            )
+        )
+        return queue_id
+
+    async def state(self, queue_id: QueueId) -> RecipientState:
+        message = await self.store.get(queue_id)
+        assert message is not None
+        return message.recipients[0].state
+
+    async def kept(self) -> str:
+        return await self.store.recall("mail.cuts") or ""
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    spool = Spool(tmp_path / "spool", 0)
+    spool.prepare()
+    store = await Store.open(tmp_path / "queue.db", wall_clock=lambda: NOW)
+    yield Rig(store, spool)
+    await store.close()
+    spool.close()
+
+
+async def test_on_a_line_that_never_carries_it_other_mail_passes_and_it_is_tried_ever_more_rarely(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    tried = []
+    for number in range(1, 31):
+        small = await rig.accept(2000)
+        calls = await rig.call()
+        assert calls[0] == small and await rig.state(small) is RecipientState.RELAYED
+        tried += [number] if big in calls else []
+        rig.start()  # what is known of it is on the card
+    assert tried == [1, 2, 4, 8, 16, 24]
+    assert await rig.state(big) is RecipientState.HELD, "it is neither lost nor given up"
+    assert len(rig.notices) == 1, "its sender is told once"
+    text = rig.spool.path(rig.notices[0].queue_id).read_text()
+    assert "58 kB of 80 kB" in " ".join(text.split()) and "several parts" in " ".join(text.split())
+
+
+async def test_it_goes_in_the_call_after_one_that_sent_as_much(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    await rig.call()
+    assert await rig.state(big) is RecipientState.HELD
+    rig.line.carries = 0
+    for _ in range(50):
+        await rig.accept(2000)
+    assert big not in await rig.call()
+    assert await rig.call() == [big]
+    assert await rig.state(big) is RecipientState.RELAYED
+    await rig.call()
+    assert await rig.kept() == "{}"
+
+
+async def test_hours_release_it_as_well_and_start_a_call(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    await rig.call()
+    rig.now_s += 2 * HOUR_S - 1
+    await rig.cuts.look()
+    assert (await rig.state(big), rig.woken) == (RecipientState.HELD, 0)
+    rig.now_s += 1
+    rig.trusted = False
+    await rig.cuts.look()
+    assert await rig.state(big) is RecipientState.HELD, "a clock that is not set proves nothing"
+    rig.trusted = True
+    await rig.cuts.look()
+    assert (await rig.state(big), rig.woken) == (RecipientState.WAITING, 1)
+
+
+async def test_the_operator_sees_why_and_can_release_it(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    await rig.call()
+    control = QueueControl(rig.store, rig.spool)
+    (recipient,) = (await control.show(big)).recipients
+    assert recipient.words.startswith("Held by the station: the connection broke 2 times while it was being sent")
+    assert f"dialpost queue release {big}" in recipient.words
+    await control.release(big)
+    assert big in await rig.call(), "at once"
+    assert await rig.state(big) is RecipientState.HELD
+    assert len(rig.notices) == 1
+
+
+async def test_cuts_that_prove_nothing_hold_nothing(rig: Rig) -> None:
+    small = await rig.accept(12_000)
+    rig.line.carries = 10_000
+    for _ in range(5):
+        assert small in await rig.call()
+    assert (await rig.kept(), rig.notices) == ("", [])
+
+
+async def test_a_sender_who_wants_no_notice_gets_none(rig: Rig) -> None:
+    big = await rig.accept(BIG, notify=frozenset({Notify.NEVER}))
+    await rig.call()
+    await rig.call()
+    assert (await rig.state(big), rig.notices) == (RecipientState.HELD, [])
+
+
+async def test_a_card_that_takes_no_record_holds_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(key: str, value: str) -> None:
+        raise StorageError("full")
+
+    big = await rig.accept(BIG)
+    monkeypatch.setattr(rig.store, "remember", full)
+    for _ in range(4):
+        assert big in await rig.call()
+    assert await rig.state(big) is RecipientState.WAITING
+
+
+@pytest.mark.parametrize("damaged", ["", "nonsense", "[]", '{"D0000000": 5}', '{"D0000000": {"size": -1}}'])
+async def test_a_damaged_record_is_as_good_as_none(rig: Rig, damaged: str) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    await rig.store.remember("mail.cuts", damaged)
+    rig.start()
+    for _ in range(2):
+        await rig.call()
+    assert await rig.state(big) is RecipientState.HELD
+
+
+async def test_a_history_without_its_message_is_forgotten(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    assert list(json.loads(await rig.kept())) == [big]
+    await QueueControl(rig.store, rig.spool).delete(big)
+    await rig.cuts.look()
+    assert await rig.kept() == "{}"
+
+
+def test_without_a_clock_or_calls_the_running_time_releases_it_and_a_release_is_noticed() -> None:
+    """In virtual time, on a queue in memory: `run` looks by itself."""
+
+    class Memory:
+        def __init__(self) -> None:
+            self.text: str | None = None
+            self.state, self.fault, self.woken = RecipientState.WAITING, True, 0
+
+        async def recall(self, key: str) -> str | None:
+            if self.fault:
+                raise StorageError("not now")
+            return self.text
+
+        async def remember(self, key: str, value: str) -> None:
+            self.text = value
+
+        async def get(self, wanted: QueueId) -> MessageRecord:
+            return a_record(wanted, to_world(state=self.state, last_by="this station"), wire_size=BIG)
+
+        async def set_state(
+            self, message: object, before: object, to_state: RecipientState, numbers: object
+        ) -> int:
+            self.state = to_state
+            return 1
+
+        async def held(self, message: MessageRecord, because: str) -> None:
+            """No notice here."""
+
+        def wall_s(self) -> float:
+            return 0.0
+
+        def is_trusted(self) -> bool:
+            return False
+
+        def work(self) -> None:
+            self.woken += 1
+
+    async def scene() -> None:
+        card = Memory()
+        cuts = CutMessages(card, card, card, on_work=card.work)
+        task = asyncio.create_task(cuts.run())
+        await asyncio.sleep(1)
+        card.fault = False  # the first look failed; the next one works
+        message = await card.get(QueueId("D0000001"))
+        assert await cuts.cut(message, 60_000) == ""
+        assert await cuts.cut(message, 60_000) != ""
+        await cuts.look()
+        assert '"held": true' in str(card.text), "its rows are not written yet: that is no release"
+        card.state = RecipientState.HELD
+        await asyncio.sleep(2 * HOUR_S + 1200)
+        assert (card.state, card.woken) == (RecipientState.WAITING, 1)
+        assert await cuts.cut(message, 60_000) != ""
+        await asyncio.sleep(1300)  # the operator released it
+        assert '"held": false' in str(card.text)
+        task.cancel()
+
+    run_virtual(scene())
