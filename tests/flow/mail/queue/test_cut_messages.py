@@ -1,4 +1,4 @@
-"""A line that drops every 60 kB and a message of 80 kB: held, tried more rarely, told once, never lost.
+"""A line that drops every 60 kB and a message of 80 kB: held, tried more rarely, reported once, never lost.
 
 Real store, spool and notices around the flush; the line is played by the test, a call at a time.
 """
@@ -184,7 +184,7 @@ async def test_on_a_line_that_never_carries_it_other_mail_passes_and_it_is_tried
         rig.start()  # what is known of it is on the card
     assert tried == [1, 2, 4, 8, 16, 24]
     assert await rig.state(big) is RecipientState.HELD, "it is neither lost nor given up"
-    assert len(rig.notices) == 1, "its sender is told once"
+    assert len(rig.notices) == 1, "one notice to its sender"
     text = rig.spool.path(rig.notices[0].queue_id).read_text()
     assert "58 kB of 80 kB" in " ".join(text.split()) and "several parts" in " ".join(text.split())
 

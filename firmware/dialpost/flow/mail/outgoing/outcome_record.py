@@ -117,7 +117,7 @@ class Cuts(Protocol):
         """The line was cut in the middle of it. Returns why it must be held now, "" if it need not."""
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; the one before sent so many bytes."""
+        """A call is on line; the one before sent this number of bytes."""
 
 
 Job = tuple[MessageRecord, Sequence[Outcome]]

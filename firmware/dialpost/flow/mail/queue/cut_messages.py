@@ -98,7 +98,7 @@ class CutMessages:
         return words
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; the one before sent so many bytes. What may go now goes in this call."""
+        """A call is on line; the one before sent this number of bytes. What may go now goes in this call."""
         try:
             histories = await self._recalled()
             for queue_id, history in histories.items():
