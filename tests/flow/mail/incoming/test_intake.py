@@ -193,7 +193,8 @@ async def rig(make_rig: MakeRig) -> Rig:
     ("recipient", "outside", "inside"),
     [
         ("anna@clinic.example", "yes", "yes"),
-        ("ANNA+shop@second.example", "550 5.1.1", "550 5.1.1"),
+        ("ANNA+shop@second.example", "yes", "yes"),
+        ("nobody@second.example", "550 5.1.1", "550 5.1.1"),
         ("Anna+shop@Clinic.example", "yes", "yes"),
         ("staff@clinic.example", "yes", "yes"),
         ("gone@clinic.example", "yes", "yes"),
