@@ -111,7 +111,7 @@ class MailPart:
         last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
         unreached += [one for one in self._latest if self._is_unserved and one.outcome is EtrnOutcome.AT_WORK]
         deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
-        why = last.why_left if last is not None and last.why_left else unreached[0].text if unreached else ""
+        why = last.why_left if last is not None and last.why_left else unreached[0].words() if unreached else ""
         return "; ".join(filter(None, (deferred, why)))
 
     @property
