@@ -58,7 +58,7 @@ class Provider:
             await asyncio.sleep(self.gap_s)
 
     async def hung_up(self) -> None:
-        """The line is down: what it has not sent stays with it."""
+        """The line is down: it keeps what it has not sent."""
         if self.running is not None:
             self.running.cancel()
             with contextlib.suppress(asyncio.CancelledError):
