@@ -376,6 +376,9 @@ def test_no_value_whatever_breaks_the_parser(field: Field) -> None:
 def test_a_key_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(NotFoundError, match=r"Did you mean smtp\.listen"):
         find_field("smtp.lisen")
+    three = r"Did you mean smtp\.submission_listen or smtp\.submissions_listen or smtp\.listen\?"
+    with pytest.raises(NotFoundError, match=three):
+        find_field("smtp.submission_listn")
 
 
 @given(st.text(max_size=200))

@@ -99,3 +99,10 @@ def test_a_line_has_its_longest() -> None:
     line.put("x" * (LONGEST - 2))
     assert line.insert("yz") and line.text.endswith("xyz") and line.cursor == LONGEST
     assert not line.insert("!") and len(line.text) == LONGEST
+
+
+def test_a_new_line_is_empty_and_typed_into_at_its_start() -> None:
+    line = LineText()
+    assert not line.edit(Key.RIGHT) and not line.edit(Key.BACKSPACE)
+    line.insert("ab")
+    assert (line.text, line.cursor) == ("ab", 2)

@@ -60,6 +60,13 @@ def test_the_fewest_bytes_that_change_a_row() -> None:
     assert row.draw("> ", "", 0) == b"> "
 
 
+def test_a_line_begins_with_its_first_character() -> None:
+    row, text = Row(20, utf8=False), "abcdefghijklmnopqrstuvwxyz"
+    assert row.draw("> ", text, 3).startswith(b"> abc")
+    row.finish("> ", text)
+    assert row.draw("> ", text, 3).startswith(b"> abc")
+
+
 def test_a_prompt_leaves_eight_columns_for_the_line() -> None:
     for width, prompt, shown in ((20, "p" * 11, "p" * 11), (20, "p" * 12, "p" * 11), (5, "p" * 30, "p" * 11)):
         assert Row(width, utf8=False).draw(prompt, "", 0) == shown.encode()

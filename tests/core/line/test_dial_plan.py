@@ -104,6 +104,9 @@ def test_turn_and_tries_survive_a_restart_and_a_changed_list() -> None:
     changed.tried("9", DialResult.BUSY, 0)
     assert changed.next(0) == Step("111", 3.0, "Austria requires 5 s between such tries")
     assert empty.next(0).number == ""
+    others = DialPlan(ModemConfig(numbers=("7", "8")), AUSTRIA)
+    others.restore(kept, 0, 1e9 + 2, trusted=True)
+    assert others.next(0).number == "7"
 
 
 @pytest.mark.parametrize("value", [None, [], {"next": "222"}, {"next": 3, "history": {"numbers": 4}}])

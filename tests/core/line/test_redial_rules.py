@@ -43,6 +43,7 @@ def test_a_number_never_tried_is_dialled_at_once() -> None:
 def test_the_pause_grows_with_the_tries_and_the_last_holds_for_all_later() -> None:
     rules = RedialRules(attempts=0, rest_s=0, pauses_s=(5, 60))
     assert ask(rules, failed(100.0), 102.0) == MayDial(3.0, "Austria requires 5 s between such tries")
+    assert ask(rules, failed(100.0), 104.5).wait_s == 0.5
     assert ask(rules, failed(100.0), 105.0).wait_s == 0
     assert ask(rules, failed(100.0, 110.0), 110.0).wait_s == 60
     assert ask(rules, failed(100.0, 110.0, 180.0), 180.0).wait_s == 60

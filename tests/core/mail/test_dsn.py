@@ -124,6 +124,14 @@ def test_each_recipient_has_its_block_and_what_the_sender_said_of_it() -> None:
     ]
 
 
+def test_a_sentence_that_goes_on_stays_below_its_beginning() -> None:
+    data = build_report(Report.FAILED, MESSAGE, [gone(reply=Reply(552, ("big",), "5.3.4"))], FRAME)
+    assert [line for line in words(data).splitlines() if line.startswith("     ")] == [
+        "      The message is too large. Send smaller attachments, or several",
+        "      messages.",
+    ]
+
+
 def test_a_doubtful_one_is_told_as_such() -> None:
     data = build_report(Report.FAILED, MESSAGE, [gone(to_world(answer_unknown=True))], FRAME)
     assert "so it may have arrived" in " ".join(words(data).split())

@@ -17,5 +17,6 @@ def plain_run_dir(text: str) -> str | None:
     lines = [line for line in text.split("\n") if "run_dir" in line and not line.lstrip().startswith("#")]
     if not lines:
         return DEFAULT_RUN_DIR
-    found = _PLAIN.fullmatch(lines[0])
-    return found[2] if found is not None and len(lines) == 1 else None
+    [first, *more] = lines
+    found = _PLAIN.fullmatch(first)
+    return found[2] if found is not None and not more else None

@@ -251,6 +251,7 @@ def test_a_domain_is_unset_in_a_table(base: Candidate) -> None:
     both = base.set("delivery.catch_all.clinic.example", "anna").set("delivery.catch_all.ward.example", "bo")
     made = both.unset("delivery.catch_all.clinic.example")
     assert table_of(made)["delivery"] == {"catch_all": {"ward.example": "bo"}}
+    assert made.keeps_comments and "# The partner." in made.text
 
 
 @pytest.mark.parametrize(

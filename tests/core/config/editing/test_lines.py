@@ -100,6 +100,11 @@ def test_the_first_item_stands_behind_its_section() -> None:
     assert set_line(text, "a.list", 1, "z", "2") == "[a]\nx = 1\n\n[[a.list]]\nz = 2\n[b]\ny = 1\n"
 
 
+def test_a_default_that_is_shown_elsewhere_is_no_place() -> None:
+    text = "a = 1\n[b]\n# x = 2\n"
+    assert set_line(text, "", 0, "x", "3") == "a = 1\nx = 3\n[b]\n# x = 2\n"
+
+
 def test_a_comment_within_a_list_goes_with_it() -> None:
     assert set_line("[a]\nx = [ # two\n  1,\n  2]\n", "a", 0, "x", "[3]") == "[a]\nx = [3]\n"
 

@@ -13,7 +13,7 @@ from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, Tls
 from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
-from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard
+from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard, _sentence
 from dialpost.core.console.wizard.steps import _user, _usual_login, steps
 from dialpost.core.errors import AccountError
 from dialpost.edge.system.board_files import BoardFiles
@@ -523,3 +523,17 @@ def test_the_review_page_shows_each_answer_as_it_was_chosen() -> None:
 def test_a_character_that_nobody_can_see_is_refused(typed: str) -> None:
     wizard = Wizard(FACTS)
     assert "not allowed here" in wizard.answer(typed)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("it takes 1.5 s", "It takes 1.5 s."),
+        ("smtp.listen is missing", "smtp.listen is missing."),
+        ("no", "No."),
+        ("why: it is", "Why: it is."),
+        ("really?", "Really?"),
+    ],
+)
+def test_a_fault_is_said_in_a_sentence(words: str, sentence: str) -> None:
+    assert _sentence(words) == sentence

@@ -85,6 +85,8 @@ def test_mostly_foreign_text_becomes_base64_and_mostly_ascii_quoted_printable() 
     head = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\n"
     assert b"Encoding: base64" in downgrade(head + "Привет мир\n".encode())
     assert b"Encoding: quoted-printable" in downgrade(head + "a plain line with one é in it\n".encode())
+    assert b"Encoding: quoted-printable" in downgrade(head + "é123456789\n".encode())
+    assert b"Encoding: base64" in downgrade(head + "é12345678\n".encode())
 
 
 def test_a_signed_message_without_8bit_inside_passes_and_with_it_is_refused() -> None:

@@ -531,8 +531,9 @@ def test_a_server_that_speaks_unasked(unasked: bytes, fate: str) -> None:
     assert ended.fate is SessionFate[fate]
 
 
-def test_a_server_that_offers_chunking_without_knowing_it_is_remembered() -> None:
-    one = talk(ALL, [make_message(1)], at("LAST", 0, "502 5.5.1 unknown command"))
+@pytest.mark.parametrize("refusal", ["500 5.5.2 what?", "502 5.5.1 unknown command"])
+def test_a_server_that_offers_chunking_without_knowing_it_is_remembered(refusal: str) -> None:
+    one = talk(ALL, [make_message(1)], at("LAST", 0, refusal))
     assert kinds(one.outcomes["q1"]) == [("Def", 451)]
     assert one.core.learnt is Lesson.NO_CHUNKING
     assert one.ended.fate is SessionFate.LOST

@@ -11,6 +11,7 @@ from dialpost.core.config.model import Config, LanService
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
 from dialpost.core.system.apply import host_firewall
+from dialpost.core.system.apply.dovecot import MOST_CLIENTS
 from dialpost.core.system.apply.host_firewall import lan_ports
 from dialpost.core.system.apply.render import render
 from dialpost.core.system.apply.rendered import (
@@ -201,7 +202,9 @@ def test_nothing_is_forwarded_unless_the_line_is_shared() -> None:
 def test_dovecot_listens_where_it_is_asked_to_and_nowhere_else(service: LanService) -> None:
     text = body(DOVECOT, f'[lan]\nservices = ["{service.value}"]\n')
     listening = re.findall(r"inet_listener (\w+) \{\n    port = (\d+)", text)
+    assert len(listening) == 2, "one that is named and one of port 0, or Dovecot listens on its own"
     assert [(name, port) for name, port in listening if port != "0"] == [(service.value, str(service.port))]
+    assert f"client_limit = {2 * MOST_CLIENTS}\n" in text and f"process_limit = {MOST_CLIENTS}\n" in text
     assert f"protocols = {service.value[:4]}\n" in text
 
 

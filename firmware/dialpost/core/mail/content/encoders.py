@@ -80,7 +80,7 @@ class RepairedQuotedPrintable:
         while len(text) > _QP_LINE + 1:
             cut = _QP_LINE
             if b"=" in text[cut - 2 : cut]:  # never inside of =XX
-                cut = text.rindex(b"=", cut - 2, cut)
+                cut = text[:cut].rindex(b"=")
             out.append(text[:cut] + b"=\n")
             text = text[cut:]
         if piece.endswith(b"\n"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dialpost.core.amounts import whole_number
 from dialpost.core.mail.reply import Reply
 
 
@@ -42,7 +43,7 @@ def read_extensions(reply: Reply) -> Extensions:
         smtputf8="SMTPUTF8" in found and "8BITMIME" in found,  # RFC 6531 §3.1: needs 8BITMIME
         dsn="DSN" in found,
         size="SIZE" in found,
-        size_limit=int(limit[0]) if limit and limit[0].isascii() and limit[0].isdigit() else 0,
+        size_limit=(whole_number(limit[0]) or 0) if limit else 0,
         starttls="STARTTLS" in found,
         etrn="ETRN" in found,
         auth=frozenset(found.get("AUTH", [])),

@@ -15,6 +15,7 @@ from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
 from dialpost.core.system.card_wear import CardWear
 
 _DAY_S = 86_400
+_GB = 1e9
 _SLOW_WRITE_S = 1.0
 _WORN_TENTHS = 9
 _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
@@ -122,7 +123,7 @@ def wear(facts: CardWear | None) -> Finding:
     """How worn the card is."""
     if facts is None:
         return skipped("card", "its wear is unknown: it is not an ext4 file system of this machine")
-    written = f"{facts.written_bytes / 1e9:.1f} GB written in its life"
+    written = f"{facts.written_bytes / _GB:.1f} GB written in its life"
     if facts.fs_faults:
         return fault(
             "card",
