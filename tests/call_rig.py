@@ -12,6 +12,7 @@ from dialpost.core.config.model import BudgetConfig, CallConfig
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.dial_plan import DialPlan
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.reply import Reply
 from dialpost.flow.line.call.budget import Budget
@@ -55,6 +56,7 @@ class Rig:
     vain: dict[CallReason, str] = field(default_factory=dict)
     line_settings: str = "as they are"
     dial_plan: DialPlan | None = None
+    tls_cost: TlsCost = field(default_factory=lambda: TlsCost(9, 9, 9999))  # of earlier calls
 
     def play(self, scene: Callable[[Rig], Awaitable[None]]) -> None:
         run_virtual(self._play(scene))
@@ -77,6 +79,7 @@ class Rig:
             in_vain=lambda reason: self.vain.get(reason, ""),
             line_settings=self.line_settings,
             dial_plan=self.dial_plan,
+            tls_cost=lambda: self.tls_cost,
             on_given_up=lambda record, failures: self.given_up.append((record, failures)),
         )
         self.states: list[tuple[float, str]] = []

@@ -17,6 +17,7 @@ from typing import Any
 
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Caller, Listener, Peer
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
@@ -82,6 +83,7 @@ class NotingPolicy:
         self.keeps_content = True
         self.home_domain = ""
         self.has_tls = True
+        self.tls_costs: list[TlsCost] = []
 
     def _answer(self, stage: str, *details: object) -> Reply | None:
         self.calls.append((stage, *details))
@@ -102,6 +104,9 @@ class NotingPolicy:
 
     def offers_tls(self, peer: Peer) -> bool:
         return self.has_tls
+
+    def shook_hands(self, peer: Peer, cost: TlsCost) -> None:
+        self.tls_costs.append(cost)
 
     def disconnected(self, caller: Caller) -> None:
         self.connections -= 1

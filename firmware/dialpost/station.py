@@ -248,6 +248,7 @@ class Station:
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
             on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
             line_doubt=self._line_doubt, in_vain=self._in_vain, learnt=self.learnt,
+            tls_cost=lambda: self.client.tls_cost + self.inbound.tls_cost,
             line_settings=digest(config.link, config.modem, config.ppp), clock_trusted=self.clock.is_trusted,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.forecast import Forecast
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import classify
 from dialpost.core.mail.queue.records import Origin
 from dialpost.core.mail.reply import Reply
@@ -269,10 +270,11 @@ def test_everything_of_a_call_is_reported() -> None:
         currency="EUR",
         over_budget=False,
         forecast=Forecast(12, 340_000, 118.0, 0.4, "EUR"),
+        tls=TlsCost(3, 2, 4200),
     )
     lines = call_lines(stored_call({"number": 7} | record.to_json()))
     assert lines[0].startswith("Call 7, ")
-    assert lines[1:8] == [
+    assert lines[1:9] == [
         "  CONNECT 33600/ARQ/V34",
         "  dialled 0961 123456; 33600 bit/s; connected after 31.4 s",
         "  expected: 12 messages, 340 kB, about 2 min, about 0.40 EUR",
@@ -280,8 +282,9 @@ def test_everything_of_a_call_is_reported() -> None:
         "  ended: the budget was spent (2 of 2 minutes used today)",
         "  11 messages sent, 3 messages received, 1 deferred, 2 refused",
         "  340 kB up, 12 kB down",
+        "  TLS: 3 handshakes (2 resumed), 4.2 kB, about 1.0 s of line; encrypted mail can't be compressed",
     ]
-    assert "458 Unable to queue messages" in lines[8]
+    assert "458 Unable to queue messages" in lines[9]
 
 
 def test_a_record_of_a_former_version_is_shown() -> None:

@@ -129,3 +129,25 @@ def test_postfix_in_clear_on_a_trusted_line(work: Path, certificate: Certificate
         one_call(exchange)
         log = exchange.provider.mail_log()
     assert "TLS connection established" not in log and "setting up TLS connection" not in log
+
+
+def test_where_the_line_is_not_trusted_sessions_are_resumed_from_call_to_call(
+    work: Path, certificate: Certificate
+) -> None:
+    """Both ways round: by the station's client at Postfix, and by Postfix's client at the station."""
+    made = settings(trusted=False)
+    with Exchange(work, line=_QUICK, settings=made, main=_LOGLEVELS, certificate=certificate) as exchange:
+        first = one_call(exchange, prefix="-1")["tls"]
+        before = exchange.provider.mail_log()
+        second = one_call(exchange, prefix="-2")["tls"]
+        log = exchange.provider.mail_log().removeprefix(before)
+        shown = exchange.station.cli("call", "show")
+        forecast = exchange.station.cli("call", "forecast")
+    assert first["handshakes"] >= 3 and second["resumed"] >= 2, f"{first} {second}"
+    assert second["bytes"] / second["handshakes"] < first["bytes"] / first["handshakes"]
+    resumed = [line for line in log.splitlines() if "Reusing old session" in line or "re-using session" in line]
+    assert any("postfix/smtpd" in line for line in resumed), log
+    assert any("postfix/smtp[" in line for line in resumed), log
+    assert f"TLS: {second['handshakes']} handshakes ({second['resumed']} resumed)" in shown
+    assert "encrypted mail can't be compressed" in shown
+    assert "for TLS" in forecast or first["bytes"] < 4000, forecast

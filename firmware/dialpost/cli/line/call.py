@@ -52,13 +52,15 @@ SENT/RCVD counts messages; BYTES UP/DOWN is what the line carried. CONNECT is th
 could flow; COST is the price of the call according to [budget]. `call show NO` shows one call in full."""
 
 _SHOW = """Show everything known about one call: why it was made, the number dialled and the line rate, the forecast
-and the result, its cost, why it ended, and the provider's answers to ETRN with what to do about them."""
+and the result, its cost, why it ended, what TLS took of the line, and the provider's answers to ETRN with what to
+do about them."""
 
 _FORECAST = """Estimate what a call made now would take: messages, bytes, time and money, and whether the budget is
 enough. Nothing is dialled.
 
 The line rate comes from earlier calls that carried enough mail; before the first, from the last CONNECT or
-link.line_rate_bps. The station can't know what the provider holds; the time allows for what it usually sends."""
+link.line_rate_bps. The station can't know what the provider holds; the time allows for what it usually sends,
+and for TLS handshakes as in earlier calls. On a trusted line (ppp.trusted_line) there are none."""
 
 _BUDGET = """Show how much of the budget is used today and this month, and how long a call may last now.
 
@@ -211,6 +213,7 @@ def call_lines(call: api.Call) -> list[str]:
         + (f", {call.deferred} deferred" if call.deferred else "")
         + (f", {call.refused} refused" if call.refused else ""),
         f"{size(call.bytes_up)} up, {size(call.bytes_down)} down",
+        call.tls_words,
     ]
     lines += [f"  {one_line(fact)}" for fact in facts if fact]
     lines += ["  " + line for answer in call.etrn for line in etrn_lines(answer)]

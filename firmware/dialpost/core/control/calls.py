@@ -39,6 +39,16 @@ class Expected:
     currency: Annotated[str, "Currency of the cost."]
     held: Annotated[int, "Number of messages left out because they are too big."]
     held_bytes: Annotated[int, "Their size."]
+    tls_seconds: Annotated[float, "Part of that time: TLS handshakes."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """What TLS took of the line in one call."""
+
+    handshakes: Annotated[int, "Number of handshakes."]
+    resumed: Annotated[int, "Those that resumed a session."]
+    bytes: Annotated[int, "Their bytes, in both directions together."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +81,11 @@ class Call:
     forecast: Annotated[Expected | None, "The forecast made before dialling."]
     notes: Annotated[tuple[str, ...], "Findings about the hosts, a sentence each."]
     again: Annotated[str, "When the automatic redial follows, if the call failed."]
+    tls: Annotated[Tls, "What TLS took of the line."]
     hangup_words: Annotated[str, "Why it ended, in words."]
     cost_words: Annotated[str, "The cost, in words; empty if none."]
     forecast_words: Annotated[str, "The forecast, in words; empty if none."]
+    tls_words: Annotated[str, "What TLS took of the line, in words; empty if there was none."]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +108,7 @@ class NextCall:
     currency: Annotated[str, "Currency of the cost."]
     held: Annotated[int, "Number of messages left out because they are too big."]
     held_bytes: Annotated[int, "Their size."]
+    tls_seconds: Annotated[float, "Part of that time: TLS handshakes."]
     words: Annotated[str, "The forecast in words."]
     rate_bps: Annotated[int, "The assumed line rate."]
     measured: Annotated[bool, "Whether earlier calls measured that rate."]

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import Reply
 
 
@@ -115,6 +116,9 @@ class IntakePolicy(Protocol):
 
     def offers_tls(self, peer: Peer) -> bool:
         """Whether STARTTLS is offered to this peer, and taken: not on a line that the owner trusts."""
+
+    def shook_hands(self, peer: Peer, cost: TlsCost) -> None:
+        """A TLS handshake with this peer succeeded."""
 
     def disconnected(self, caller: Caller) -> None:
         """An admitted connection is gone."""

@@ -12,6 +12,7 @@ from dialpost.core.config.line import BudgetConfig
 from dialpost.core.line.call.forecast import USUAL_BESIDE_S, Forecast, LineSpeed, forecast, line_speed
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.link import DialResult
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 
 
 def call(**figures: Any) -> CallRecord:
@@ -61,6 +62,18 @@ def test_the_example() -> None:
     found = forecast(12, 340_000, SPEED, priced)
     assert found.seconds == pytest.approx(20 + 8 * (340_000 + 12 * 400) / 28_560)
     assert found.words() == "12 messages, 340 kB, about 2 min, about 0.40 EUR"
+
+
+def test_what_tls_usually_takes_is_part_of_the_time_and_said() -> None:
+    calls = [call(online_s=10, paid_s=14, tls=TlsCost(2, 1, 2 * size)) for size in (1785, 3570, 3570)]
+    speed = line_speed(calls, 33_600)
+    assert speed.tls_s == pytest.approx(8 * 7140 / 28_560)
+    found = forecast(0, 0, speed, BudgetConfig())
+    assert found.seconds == pytest.approx(14.0)
+    told = "nothing waits, about 15 s (about 2 s of that for TLS; encrypted mail can't be compressed)"
+    assert found.words() == told
+    assert Forecast.from_json(found.to_json()) == found
+    assert "TLS" not in Forecast(0, 0, 14.0, tls_seconds=0.4).words()
 
 
 def test_an_empty_queue_still_takes_a_call() -> None:

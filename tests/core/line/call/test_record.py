@@ -22,6 +22,7 @@ from dialpost.core.line.call.notes import (
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 RECORD = CallRecord(CallReason.BUTTON, "modem", DialResult.ERROR, 1_700_000_000)
@@ -44,6 +45,7 @@ def test_through_json_and_back() -> None:
         detail="CONNECT 33600",
         hangup_detail="x",
         rate_bps=33600,
+        tls=TlsCost(3, 2, 4200),
     )
     assert CallRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 

@@ -200,6 +200,9 @@ async def test_the_next_session_is_resumed_and_costs_less(pair: Pair, queue: Que
     assert [end.fate for end in ends] == [SessionFate.DONE] * 4
     assert peer.resumed == [False, True, True, False]
     assert ends[1].bytes_down < ends[0].bytes_down - 300
+    cost = client.tls_cost
+    assert (cost.handshakes, cost.resumed) == (4, 2)
+    assert 4000 < cost.bytes < client.bytes_up + client.bytes_down
 
 
 @pytest.mark.parametrize("cut_at", [b"BDAT", b"QUIT"])

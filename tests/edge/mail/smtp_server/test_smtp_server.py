@@ -334,6 +334,8 @@ async def test_a_login_on_port_25_after_starttls() -> None:
         await client.starttls()
         replies = await client.talk(ANNA, MAIL[1], "EHLO x.example", "AUTH PLAIN AGFubmEAcmlnaHQ=", MAIL[1])
         assert [reply[:3] for reply in replies] == ["503", "503", "250", "235", "250"]
+        [cost] = policy.tls_costs
+        assert (cost.handshakes, cost.resumed) == (1, 0) and 1500 < cost.bytes < 8000
         assert (await client.talk("RSET", "STARTTLS", "AUTH PLAIN AGFubmEAcmlnaHQ="))[1:] == [
             "503 5.5.1 TLS is not available at the moment",
             "503 5.5.1 Not now: a message is in progress",

@@ -17,11 +17,23 @@ from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
 from dialpost.core.line.reasons import AGAIN
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
+
+
+def test_a_record_has_what_tls_took_in_its_call_alone() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.calls.request(CallReason.BUTTON)
+        await rig.reach(CallState.ONLINE)
+        rig.tls_cost += TlsCost(2, 1, 3000)
+        assert (await rig.calls.finished()).tls == TlsCost(2, 1, 3000)
+        assert (await rig.call()).tls == TlsCost()
+
+    Rig(flush=FakeFlush(1.5, 2.5)).play(scene)
 
 
 def test_a_call_from_button_to_rest() -> None:

@@ -19,6 +19,7 @@ from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.envelope import Envelope, Notify, QueueId, Recipient
 from dialpost.core.mail.esmtp.line_trust import LineTrust
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
@@ -892,3 +893,14 @@ async def test_the_provider_on_a_trusted_line_is_offered_no_tls_and_nobody_else_
     assert offers(LAN) and offers(replace(PROVIDER, interface="eth0"))
     rig.trust.line_down()
     assert offers(provider)
+
+
+async def test_a_handshake_counts_where_it_is_the_lines(rig: Rig) -> None:
+    for peer in (
+        PROVIDER,
+        LAN,
+        replace(PROVIDER, listener=Listener.SUBMISSION),
+        replace(OUTSIDE, interface="ppp0"),
+    ):
+        rig.intake.shook_hands(peer, TlsCost(1, 0, 1739))
+    assert rig.activity.tls_cost == TlsCost(2, 0, 2 * 1739)

@@ -16,6 +16,7 @@ from dialpost.core.amounts import about_span, count_words, money, size_words
 from dialpost.core.config.line import BudgetConfig
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.budget import call_cost
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 
 BUSY_BYTES = 20_000
 """A call that carried less than this in its busier direction says nothing about the rate: it mostly waited."""
@@ -50,14 +51,21 @@ class PastCall(Protocol):
     def rate_bps(self) -> int | None:
         """What the modem said."""
 
+    @property
+    def tls(self) -> TlsCost:
+        """What TLS took of the line."""
+
 
 @dataclass(frozen=True, slots=True)
 class LineSpeed:
-    """How fast the line is: `rate_bps` for mail, and the other paid seconds; `measured`: by earlier calls."""
+    """How fast the line is: `rate_bps` for mail, and the other paid seconds (`tls_s` of them for TLS handshakes);
+    `measured`: by earlier calls.
+    """
 
     rate_bps: float
     beside_s: float
     measured: bool
+    tls_s: float = 0.0
 
 
 def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
@@ -75,7 +83,8 @@ def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
         told = next((call.rate_bps for call in online if call.rate_bps), nominal_bps)
         rate_bps = told * NOMINAL_SHARE
     beside = [max(0.0, (call.paid_s or call.online_s) - 8 * call.bytes_up / rate_bps) for call in online]
-    return LineSpeed(rate_bps, median(beside) if beside else USUAL_BESIDE_S, bool(rates))
+    tls_s = median([8 * call.tls.bytes / rate_bps for call in online]) if online else 0.0
+    return LineSpeed(rate_bps, median(beside) if beside else USUAL_BESIDE_S, bool(rates), tls_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +99,15 @@ class Forecast:
     currency: str = ""
     held: int = 0
     held_bytes: int = 0
+    tls_seconds: float = 0.0
 
     def words(self) -> str:
         """In words, without a full stop."""
         parts = (
             [count_words(self.messages, "message"), size_words(self.bytes)] if self.messages else ["nothing waits"]
         )
-        parts.append(f"about {about_span(self.seconds)}")
+        tls = f" (about {self.tls_seconds:.0f} s of that for TLS; encrypted mail can't be compressed)"
+        parts.append(f"about {about_span(self.seconds)}{tls if self.tls_seconds >= 0.5 else ''}")
         if self.cost:
             parts.append(f"about {money(self.cost, self.currency)}")
         words = ", ".join(parts)
@@ -114,6 +125,7 @@ class Forecast:
             "currency": self.currency,
             "held": self.held,
             "held_bytes": self.held_bytes,
+            "tls_seconds": round(self.tls_seconds, 1),
         }
 
     @classmethod
@@ -127,6 +139,7 @@ class Forecast:
             str(value.get("currency", "")),
             int(_number(value, "held")),
             int(_number(value, "held_bytes")),
+            _number(value, "tls_seconds"),
         )
 
 
@@ -140,4 +153,5 @@ def forecast(
 ) -> Forecast:
     """What a call made now would take; `messages` and `size` exclude held messages."""
     seconds = speed.beside_s + 8 * (size + PER_MESSAGE_BYTES * messages) / speed.rate_bps
-    return Forecast(messages, size, seconds, call_cost(budget, seconds), budget.currency, held, held_bytes)
+    cost = call_cost(budget, seconds)
+    return Forecast(messages, size, seconds, cost, budget.currency, held, held_bytes, speed.tls_s)

@@ -6,13 +6,14 @@ Times are Unix seconds by the wall clock of that moment; durations were measured
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.call.forecast import Forecast
 from dialpost.core.line.link import Again, DialResult
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer
 
 
@@ -91,6 +92,7 @@ class CallRecord:
     forecast: Forecast | None = None
     notes: tuple[str, ...] = ()
     again: Again = Again.SOON
+    tls: TlsCost = field(default_factory=TlsCost)
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store, the control socket and the report."""
@@ -120,6 +122,7 @@ class CallRecord:
             "forecast": None if self.forecast is None else self.forecast.to_json(),
             "notes": list(self.notes),
             "again": self.again.value,
+            "tls": self.tls.to_json(),
         }
 
     @classmethod
@@ -157,6 +160,7 @@ class CallRecord:
             forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
             notes=tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else (),
             again=Again(value.get("again", Again.SOON.value)),
+            tls=TlsCost.from_json(value.get("tls")),
         )
 
 

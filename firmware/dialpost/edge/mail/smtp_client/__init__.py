@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.line_trust import LineTrust, on_trusted_line
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.esmtp.tls_use import after_failed_tls
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.mail.reply import Reply
@@ -61,6 +62,7 @@ class SmtpClient:
         self._talks: set[SessionDriver] = set()
         self._past_up = 0
         self._past_down = 0
+        self._past_tls = TlsCost()
 
     @property
     def bytes_up(self) -> int:
@@ -71,6 +73,11 @@ class SmtpClient:
     def bytes_down(self) -> int:
         """Bytes received so far."""
         return self._past_down + sum(talk.connection.bytes_down for talk in self._talks)
+
+    @property
+    def tls_cost(self) -> TlsCost:
+        """What TLS took so far."""
+        return sum((talk.connection.tls_cost for talk in self._talks), self._past_tls)
 
     async def send(
         self,
@@ -205,6 +212,7 @@ class SmtpClient:
             self._talks.discard(talk)
             self._past_up += talk.connection.bytes_up
             self._past_down += talk.connection.bytes_down
+            self._past_tls += talk.connection.tls_cost
         learnt = talk.core.lessons
         if learnt:
             self._lessons.setdefault((talk.target.host, talk.target.port), set()).update(learnt)

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import cast
 
 from dialpost.core.errors import fault_words
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.esmtp.tls_use import TlsUse
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
         self.bytes_up = 0
         self.bytes_down = 0
         self.tls_version = ""
+        self.tls_cost = TlsCost()
         self._on_data = on_data
         self._on_end = on_end
         self._on_writable: Callable[[], None] = lambda: None
@@ -115,6 +117,7 @@ class Connection(asyncio.Protocol):
             self._tls = memory.begin(use, self._incoming, self._outgoing)
         except (ssl.SSLError, OSError, ValueError) as error:
             raise TlsRefusedError(f"TLS can't be started with {use.host}: {fault_words(error)}") from error
+        before = self.bytes_up + self.bytes_down
         self._handshake = asyncio.get_running_loop().create_future()
         try:
             self._advance_handshake()
@@ -128,6 +131,8 @@ class Connection(asyncio.Protocol):
             raise TlsRefusedError(words, is_to_repeat=memory.failed(use)) from error
         finally:
             self._handshake = None
+            resumed = bool(self._tls.session_reused)
+            self.tls_cost = TlsCost(1, int(resumed), self.bytes_up + self.bytes_down - before)
         memory.check(use, self._tls)
         self.tls_version = self._tls.version() or ""
         tls = self._tls

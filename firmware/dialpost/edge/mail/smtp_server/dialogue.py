@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.errors import StorageFullError
 from dialpost.core.mail.envelope import Envelope
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import CARD_FULL, OUR_FAULT, Reply
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer, Turn
 from dialpost.core.mail.smtp_commands import (
@@ -22,6 +23,7 @@ from dialpost.core.mail.smtp_commands import (
 )
 from dialpost.edge.mail.smtp_server.connection import Connection, Running
 from dialpost.edge.mail.smtp_server.content import Arrival
+from dialpost.edge.mail.smtp_server.interface import carried_bytes
 from dialpost.edge.mail.smtp_server.lines import (
     BadCommandError,
     BareLineFeedError,
@@ -237,8 +239,12 @@ class Dialogue(Connection):
             arrival.abort()
 
     async def _secure(self, context: ssl.SSLContext, timeout_s: float) -> None:
+        sock = self._wire.get_extra_info("socket")
+        before = carried_bytes(sock)
         await self.start_tls(context, timeout_s)
         tls = self._writer.get_extra_info("ssl_object")
+        resumed = tls is not None and bool(tls.session_reused)
+        self.door.policy.shook_hands(self.peer, TlsCost(1, int(resumed), carried_bytes(sock) - before))
         self._said_ehlo = False
         version = (tls.version() or "TLS") if tls else "TLS"
         self.peer = Peer(self.address, self.door.listener, tls=version, interface=self.interface)

@@ -17,6 +17,8 @@ _IP_PKTINFO, _IP_PKTOPTIONS = 8, 9
 _IPV6_2292PKTOPTIONS, _IPV6_RECVPKTINFO = 6, 49
 _ANSWER_BYTES = 256
 _IN6_ADDR_BYTES = 16
+_BYTES_RECEIVED, _BYTES_SENT = 128, 200
+"""Where tcpi_bytes_received and tcpi_bytes_sent begin (Linux 4.1 and 4.19)."""
 LEAST_WINDOW = 1152
 """The smallest TCP_WINDOW_CLAMP that Linux accepts (half of SOCK_MIN_RCVBUF)."""
 
@@ -50,6 +52,15 @@ def came_in_on(sock: TcpSocket) -> str:
         return socket.if_indextoname(index)
     except (OSError, OverflowError, struct.error):
         return ""
+
+
+def carried_bytes(sock: TcpSocket) -> int:
+    """How many bytes of content the connection took and brought so far (tcp_info of linux/tcp.h); 0 = unknown."""
+    try:
+        told = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_SENT + 8)
+        return int(sum(struct.unpack_from("@Q", told, offset)[0] for offset in (_BYTES_RECEIVED, _BYTES_SENT)))
+    except (OSError, struct.error):
+        return 0
 
 
 def widen_window(sock: socket.socket, segments: int) -> None:

@@ -25,6 +25,7 @@ from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import AT_REST, CallEvent, CallState, Ignore, next_state
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import DialResult
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
 from dialpost.flow.line.call.actions import HANG_UP_S, SETTLE_S, CallActions
@@ -63,14 +64,14 @@ class CallManager:
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
         line_doubt: Callable[[], str] = str, in_vain: Callable[[CallReason], str] = lambda reason: "",
-        line_settings: str = "", learnt: LearntHabits | None = None,
+        line_settings: str = "", learnt: LearntHabits | None = None, tls_cost: Callable[[], TlsCost] = TlsCost,
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
     ) -> None:  # fmt: skip
         self._config, self._link, self._panel, self._in_vain = config, link, panel, in_vain
         self._wall_clock, self._on_line_down, self._on_by_hand = wall_clock, on_line_down, on_by_hand
         self._budget = budget or Budget(BudgetConfig(), store, clock_trusted=clock_trusted, wall_clock=wall_clock)
-        self._gate = BudgetGate(self._budget, panel, self._say)
-        self._state, self._over_budget = CallState.IDLE, False
+        self._gate, self._tls_cost = BudgetGate(self._budget, panel, self._say), tls_cost
+        self._state, self._over_budget, self._settled = CallState.IDLE, False, asyncio.Event()
         self._queue: asyncio.Queue[Happening] = asyncio.Queue()
         self._call: RunningCall | None = None
         self._wish: Happening | None = None
@@ -94,7 +95,6 @@ class CallManager:
             moving=self._mail_moves,
             paid_until_s=self._budget.paid_until_s,
         )
-        self._settled = asyncio.Event()
         self._watchers: list[Callable[[str], None]] = []
 
     # -- what it reports ----------------------------------------------------------------------
@@ -283,7 +283,7 @@ class CallManager:
         record = CallRecord(
             reason, self._link.kind.value, DialResult.ERROR, int(self._wall_clock()), over_budget=self._over_budget
         )
-        self._call = RunningCall(record, self._link, self._budget)
+        self._call = RunningCall(record, self._link, self._budget, self._tls_cost)
         maillog.dialled(reason=reason.value, link=self._link.kind.value)
         self._actions.start(self._actions.dial(self._call), self._config.dial_timeout_s)
 

@@ -136,6 +136,7 @@ def _next_call(expected: Forecast, speed: LineSpeed, budget: api.Budget | None) 
         currency=expected.currency,
         held=expected.held,
         held_bytes=expected.held_bytes,
+        tls_seconds=round(expected.tls_seconds, 1),
         words=expected.words(),
         rate_bps=round(speed.rate_bps),
         measured=speed.measured,
@@ -183,6 +184,8 @@ def call_answer(record: CallRecord, *, number: int | None) -> api.Call:
         hangup_words=HANG_UP_WORDS[record.hangup_reason],
         cost_words=money(record.cost, record.currency) if record.cost else "",
         forecast_words=record.forecast.words() if record.forecast is not None else "",
+        tls=api.Tls(handshakes=record.tls.handshakes, resumed=record.tls.resumed, bytes=record.tls.bytes),
+        tls_words=record.tls.words(record.rate_bps),
     )
 
 
@@ -207,6 +210,7 @@ def _expected(forecast: Forecast) -> api.Expected:
         currency=forecast.currency,
         held=forecast.held,
         held_bytes=forecast.held_bytes,
+        tls_seconds=round(forecast.tls_seconds, 1),
     )
 
 

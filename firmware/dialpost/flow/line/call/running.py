@@ -6,10 +6,12 @@ Times are those of the event loop. `completed` fills in the record's bytes, mess
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from dialpost.core.line.call.record import LEFT_BEHIND, CallRecord, HangUpReason
 from dialpost.core.line.link import Again
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.mail_part import MailPart
 from dialpost.flow.line.link import Link
@@ -18,8 +20,12 @@ from dialpost.flow.line.link import Link
 class RunningCall:
     """The current call. `record` holds what the events reported; `mail` exists once the line is up."""
 
-    def __init__(self, record: CallRecord, link: Link, budget: Budget) -> None:
+    def __init__(
+        self, record: CallRecord, link: Link, budget: Budget, tls_cost: Callable[[], TlsCost] = TlsCost
+    ) -> None:
+        """`tls_cost` tells what TLS took so far, in all calls."""
         self.record = record
+        self._tls_cost, self._tls_before = tls_cost, tls_cost()
         self.mail: MailPart | None = None
         self.stop_reason: HangUpReason | None = None
         self.stop_detail = ""
@@ -56,7 +62,7 @@ class RunningCall:
         so_far_s = self._online_s
         if so_far_s is None:
             so_far_s = asyncio.get_running_loop().time() - self._online_at_s
-        record = replace(record, online_s=so_far_s)
+        record = replace(record, online_s=so_far_s, tls=self._tls_cost() - self._tls_before)
         if self.mail is not None:
             tally = self.mail.tally
             record = replace(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
+
 
 class InboundActivity:
     """Counts connections, messages and bytes from outside. Used from the event loop only.
@@ -21,6 +23,7 @@ class InboundActivity:
         self.last_byte_s: float | None = None
         self.messages = 0
         self.bytes = 0
+        self.tls_cost = TlsCost()
 
     def opened(self) -> None:
         """A connection was made."""
@@ -40,6 +43,11 @@ class InboundActivity:
     def spoke(self) -> None:
         """A command came."""
         self.last_activity_s = self.last_byte_s = self._monotonic()
+
+    def shook_hands(self, cost: TlsCost) -> None:
+        """A TLS handshake is over."""
+        self.tls_cost += cost
+        self.spoke()
 
     def message_in(self) -> None:
         """A message is in."""

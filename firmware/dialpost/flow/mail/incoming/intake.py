@@ -18,6 +18,7 @@ from dialpost.core.line_peers import is_line, served_at_once
 from dialpost.core.mail.accounts import Account, Local, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.esmtp.line_trust import LineTrust
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, may_relay
 from dialpost.core.mail.queue.records import MessageRecord, Origin
 from dialpost.core.mail.reply import CARD_FULL, Reply
@@ -154,6 +155,11 @@ class Intake:
     def offers_tls(self, peer: Peer) -> bool:
         """Not to the provider on a trusted line. Users log in at the other doors, and need TLS."""
         return peer.listener is not Listener.MX or not self._line_trust.covers(peer.address, peer.interface)
+
+    def shook_hands(self, peer: Peer, cost: TlsCost) -> None:
+        """What it took of the line is counted."""
+        if self.is_over_the_line(peer):
+            self._activity.shook_hands(cost)
 
     def disconnected(self, caller: Caller) -> None:
         """A connection is gone."""

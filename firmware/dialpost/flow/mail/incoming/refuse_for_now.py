@@ -7,6 +7,7 @@ either, get one when they connect. Nothing is acknowledged, so nothing can be lo
 from __future__ import annotations
 
 from dialpost.core.mail.envelope import Envelope, Recipient
+from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Caller, Listener, MessageSink, Peer, Turn
 from dialpost.flow import maillog
@@ -37,6 +38,9 @@ class RefuseForNow:
     def offers_tls(self, peer: Peer) -> bool:
         """No: nothing is accepted that would need it."""
         return False
+
+    def shook_hands(self, peer: Peer, cost: TlsCost) -> None:
+        """Nobody does."""
 
     def disconnected(self, caller: Caller) -> None:
         """A connection is gone."""
