@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from rig.clients import send
 from rig.line.cutting_proxy import CuttingProxy
-from rig.mailboxes import arrived
+from rig.mailboxes import arrived, maildir_files
 from rig.needs import needs
 from rig.processes import eventually
 from rig.servers.exim import Exim
@@ -103,3 +104,32 @@ def test_an_answer_never_seen_is_kept_visible_and_only_that_message_is_sent_agai
             # Nobody can know whether it arrived: better twice than never, and never another message twice.
             assert sorted(set(names)) == sorted(ids)
             assert len(names) <= len(ids) + in_doubt, names
+
+
+def test_a_message_that_each_line_cuts_is_held_and_arrives_once_a_line_carries_it(work: Path) -> None:
+    station = Station(work / "station")
+    with (
+        Postfix(work / "provider", mailbox_domains=("world.example",)) as server,
+        CuttingProxy(server.port, carries=60_000) as line,
+    ):
+        provider_at(station, line.port, etrn={"use": "never"}, call={"redial_attempts": 0})
+        with station:
+            station.add_account("anna")
+            big = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], prefix="big", size=80_000)
+            small = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=3, prefix="small")
+            for _ in range(2):
+                station.call()
+            (held,) = json.loads(station.cli("queue", "list", "--json"))
+            assert held["recipients"][0]["state"] == "held"
+            assert "the connection broke 2 times before it was acknowledged" in held["recipients"][0]["words"]
+            eventually(lambda: arrived(server.maildir("world.example")) == sorted(small))
+            eventually(lambda: len(maildir_files(station.maildir("anna"))) == 1)
+            (notice,) = maildir_files(station.maildir("anna"))
+            assert "too big for a line that breaks" in " ".join(notice.read_text().split())
+            station.call()
+            deferred = f"{held['queue_id']}: deferred"
+            assert station.log_text().count(deferred) == 2, "the next call does not try it"
+            line.carries = None
+            station.call()
+            eventually(lambda: arrived(server.maildir("world.example")) == sorted([*big, *small]))
+            assert station.waiting()["waiting_remote"] == 0

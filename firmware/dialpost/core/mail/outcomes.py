@@ -29,8 +29,8 @@ class Deferred:
 
     `counts_as_attempt` is False if the next hop was never reached because the line was down or DNS did not answer:
     that uses up none of the attempts. `content_lost`: the body is missing or damaged on the card. Retrying does not
-    help; an operator is needed. `carried_bytes`: how much content was under way or across when the connection broke
-    in the middle of it.
+    help; an operator is needed. `carried_bytes`: how much content had gone across when the connection broke
+    before the answer.
     """
 
     reply: Reply

@@ -165,6 +165,17 @@ def test_at_the_end_of_the_session_a_refusal_counts_if_it_is_sure(
     assert [type(outcome) for outcome in transaction.mail.in_order()] == [kind, Deferred]
 
 
+@pytest.mark.parametrize(("unheard_bytes", "carried_bytes"), [(0, 90_000), (30_000, 60_000), (99_000, 0)])
+def test_what_the_server_had_not_received_was_not_carried(unheard_bytes: int, carried_bytes: int) -> None:
+    transaction = answered(None, [None], None)
+    transaction.content_bytes = 90_000
+    transaction.break_off(
+        CUT, "station.example", "mail.example", lost=True, in_step=True, unheard_bytes=unheard_bytes
+    )
+    [outcome] = transaction.mail.in_order()
+    assert isinstance(outcome, Deferred) and outcome.carried_bytes == carried_bytes
+
+
 @pytest.mark.parametrize(
     ("lost", "whole", "answered_before", "content_bytes", "unknown", "counts"),
     [
@@ -184,7 +195,7 @@ def test_what_is_known_of_a_message_cut_off(
     transaction.content_whole, transaction.content_bytes = whole, content_bytes
     transaction.answered = answered_before
     transaction.break_off(CUT, "station.example", "mail.example", lost=lost, in_step=True)
-    carried = content_bytes if lost and not whole else 0
+    carried = content_bytes if lost else 0
     assert transaction.mail.in_order() == (
         Deferred(CUT, "station.example", answer_unknown=unknown, counts_as_attempt=counts, carried_bytes=carried),
     )

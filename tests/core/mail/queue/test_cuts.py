@@ -59,8 +59,8 @@ def test_it_comes_back_from_the_card() -> None:
 def test_words() -> None:
     history = held(TWICE, 1000)
     assert held_words(history, "D0000012") == (
-        "the connection broke 2 times while it was being sent, after about 61 kB of 80 kB at most. The next try is "
-        "after 2 calls or 2 h, or after a call that sent as many bytes. "
+        "the connection broke 2 times before it was acknowledged, after about 61 kB of 80 kB at most. "
+        "The next try is after 2 calls or 2 h, or after a call that sent as many bytes. "
         "To try it now: dialpost queue release D0000012."
     )
     told = sender_words(history, "D0000012")

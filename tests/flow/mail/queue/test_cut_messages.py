@@ -20,6 +20,7 @@ from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.mx import AddressAnswer, MxAnswer, NoRecords
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome
+from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientState
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionEnd, SessionFate
@@ -204,6 +205,15 @@ async def test_it_goes_in_the_call_after_one_that_sent_as_much(rig: Rig) -> None
     assert await rig.kept() == "{}"
 
 
+async def test_a_held_message_is_no_reason_to_try_again_in_this_call(rig: Rig) -> None:
+    await rig.accept(BIG)
+    await rig.call()
+    assert rig.flush.result.hope is Hope.LATER
+    rig.flush.retry()
+    await rig.flush.run()
+    assert (rig.flush.result.hope, rig.flush.result.deferred) == (Hope.NONE, 1)
+
+
 async def test_hours_release_it_as_well_and_start_a_call(rig: Rig) -> None:
     big = await rig.accept(BIG)
     await rig.call()
@@ -226,7 +236,9 @@ async def test_the_operator_sees_why_and_can_release_it(rig: Rig) -> None:
     await rig.call()
     control = QueueControl(rig.store, rig.spool)
     (recipient,) = (await control.show(big)).recipients
-    assert recipient.words.startswith("Held by the station: the connection broke 2 times while it was being sent")
+    assert recipient.words.startswith(
+        "Held by the station: the connection broke 2 times before it was acknowledged"
+    )
     assert f"dialpost queue release {big}" in recipient.words
     await control.release(big)
     assert big in await rig.call(), "at once"

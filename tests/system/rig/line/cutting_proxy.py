@@ -15,10 +15,20 @@ Cut = Callable[[bytes], bool]
 class CuttingProxy:
     """Forwards connections to `target`; each is cut once `cut` says so, as long as `cuts` are left.
 
-    `port` is where it listens. `connections` counts those made.
+    `port` is where it listens. `connections` counts those made. `carries`: each connection is cut as well when the
+    client has sent more bytes than this; None = none is.
     """
 
-    def __init__(self, target: int, cut: Cut, *, cuts: int, source: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        target: int,
+        cut: Cut = lambda seen: False,
+        *,
+        cuts: int = 0,
+        source: str = "127.0.0.1",
+        carries: int | None = None,
+    ) -> None:
+        self.carries = carries
         self._target = target
         self._cut = cut
         self._source = source
@@ -48,7 +58,7 @@ class CuttingProxy:
         with client, contextlib.suppress(OSError):
             address = ("127.0.0.1", self._target)
             with socket.create_connection(address, 60, (self._source, 0)) as server:
-                up = threading.Thread(target=_forward, args=(client, server), daemon=True)
+                up = threading.Thread(target=_forward, args=(client, server, self.carries), daemon=True)
                 up.start()
                 if not self._answers(server, client):
                     client.shutdown(socket.SHUT_RD)  # wakes the thread: a socket that is read from does not close
@@ -60,8 +70,7 @@ class CuttingProxy:
         while piece := server.recv(65_536):
             seen += piece
             if self._shall_cut(seen):
-                for end in (client, server):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RST
+                _reset(client, server)
                 return False
             client.sendall(piece)
         with contextlib.suppress(OSError):
@@ -76,8 +85,21 @@ class CuttingProxy:
             return False
 
 
-def _forward(source: socket.socket, target: socket.socket) -> None:
+def _forward(source: socket.socket, target: socket.socket, carries: int | None) -> None:
+    carried = 0
     with contextlib.suppress(OSError):
         while piece := source.recv(65_536):
+            carried += len(piece)
+            if carries is not None and carried > carries:
+                target.sendall(piece[: len(piece) - (carried - carries)])
+                _reset(source, target)
+                target.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which closes both
+                return
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
+
+
+def _reset(*ends: socket.socket) -> None:
+    """Closing them sends RST."""
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -236,6 +236,10 @@ class EsmtpClient:
         self._end(SessionFate.NEEDS_OPERATOR, why, Reply(451, (why,), "4.7.5"))
         return self._wire.take_events()
 
+    def note_unheard(self, unheard_bytes: int) -> None:
+        """The connection is about to end: how many of the last bytes sent the server has not received."""
+        self._wire.unheard_bytes = unheard_bytes
+
     def eof(self) -> list[Event]:
         """The server closed the connection."""
         if self.phase is Phase.QUIT:

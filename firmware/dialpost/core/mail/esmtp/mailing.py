@@ -227,11 +227,12 @@ class Mailing:
     def break_off(self, reply: Reply, by: str, *, lost: bool, in_step: bool = True) -> None:
         """The session ends: every submitted message gets its outcomes now."""
         in_step = self.learnt is None and (in_step or not self._offered.pipelining)
+        unheard = self._wire.unheard_bytes
         self._current = None
         self._script.clear()
         self._expected.clear()
         for transaction in [*self._unsettled, *self._waiting]:
-            transaction.break_off(reply, by, self._host, lost=lost, in_step=in_step)
+            transaction.break_off(reply, by, self._host, lost=lost, in_step=in_step, unheard_bytes=unheard)
             self._finish_if_done(transaction.mail)
         self._unsettled.clear()
         self._waiting.clear()

@@ -210,7 +210,9 @@ class Transaction:
                 assert reply is not None
                 self.mail.outcomes[number] = _outcome(reply, host, dsn=dsn, at_rcpt=self._ended_at_rcpt(number))
 
-    def break_off(self, reply: Reply, by: str, host: str, *, lost: bool, in_step: bool) -> None:
+    def break_off(
+        self, reply: Reply, by: str, host: str, *, lost: bool, in_step: bool, unheard_bytes: int = 0
+    ) -> None:
         """The session ends before all replies are in: recipients without one are deferred with `reply`.
 
         `lost`: the session ended without a reply, so content sent in full may have been accepted (RFC 1047).
@@ -228,7 +230,7 @@ class Transaction:
                     by,
                     answer_unknown=lost and self.content_whole,
                     counts_as_attempt=self.answered or (lost and self.content_bytes > 0),
-                    carried_bytes=self.content_bytes if lost and not self.content_whole else 0,
+                    carried_bytes=max(0, self.content_bytes - unheard_bytes) if lost else 0,
                 )
 
     def _ended_at_rcpt(self, number: int) -> bool:

@@ -68,7 +68,7 @@ def _number(value: JsonValue) -> int:
 
 
 def after_cut(history: CutHistory, carried_bytes: int) -> CutHistory:
-    """The line was cut in the middle of the message."""
+    """The connection broke before the message was acknowledged."""
     return replace(
         history, cuts=history.cuts + 1, carried_bytes=max(history.carried_bytes, carried_bytes), is_held=False
     )
@@ -120,7 +120,7 @@ def sender_words(history: CutHistory, queue_id: str) -> str:
 
 def _cut_words(history: CutHistory) -> str:
     return (
-        f"the connection broke {history.cuts} times while it was being sent, after about "
+        f"the connection broke {history.cuts} times before it was acknowledged, after about "
         f"{size_words(history.carried_bytes)} of {size_words(history.wire_size)} at most."
     )
 

@@ -227,6 +227,7 @@ class SessionDriver:
             self.connection.stop_reading()
 
     def _on_end(self, why: str | None) -> None:
+        self.core.note_unheard(self.connection.unheard)
         self.tell(self.core.eof() if why is None else self.core.failed(f"the connection broke ({why})"))
 
     async def _do_tls(self) -> None:

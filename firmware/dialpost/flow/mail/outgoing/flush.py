@@ -103,7 +103,7 @@ class Flush:
                 self._work.cancel()
                 await asyncio.gather(self._work, return_exceptions=True)
             self._standing.lanes.clear()
-            self._call_bytes += self.result.bytes_up
+            self._call_bytes += self.result.taken_bytes
             self.drained.set()
         if not self._work.cancelled() and (error := self._work.exception()) is not None:
             raise error

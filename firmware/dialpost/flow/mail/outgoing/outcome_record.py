@@ -59,6 +59,7 @@ class FlushResult:
     refused: int = 0
     bytes_up: int = 0
     bytes_down: int = 0
+    taken_bytes: int = 0
     notes: tuple[str, ...] = ()
     left: dict[QueueId, Left] = field(default_factory=dict)
 
@@ -92,6 +93,7 @@ class FlushResult:
         before = self.left.pop(message.queue_id, Left())
         is_sent = any(isinstance(outcome, Delivered) for outcome in outcomes)
         self.sent += is_sent and not before.was_sent
+        self.taken_bytes += message.wire_size if is_sent else 0
         was_sent = before.was_sent or is_sent
         pairs = zip(message.recipients, outcomes, strict=True)
         deferred = [(one, outcome) for one, outcome in pairs if isinstance(outcome, Deferred)]
@@ -114,10 +116,10 @@ class Cuts(Protocol):
     """The subset of flow/mail/queue/cut_messages needed here."""
 
     async def cut(self, message: MessageRecord, carried_bytes: int) -> str:
-        """The line was cut in the middle of it. Returns why it must be held now, "" if it need not."""
+        """The connection broke before it was acknowledged. Returns why it must be held now, "" if it need not."""
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; the one before sent this number of bytes."""
+        """A call is on line; in the one before, this number of bytes was taken."""
 
 
 Job = tuple[MessageRecord, Sequence[Outcome]]
@@ -140,6 +142,8 @@ class OutcomeRecord:
         cuts: Cuts | None = None,
     ) -> None:
         self._cuts = cuts
+        self.held: set[QueueId] = set()
+        """Messages held in this call because the line cuts them."""
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._is_dialled, self._on_finished, self._wall_clock = is_dialled, on_finished, wall_clock
         self._unwritten: dict[tuple[QueueId, int], RecipientRecord] = {}
@@ -148,6 +152,7 @@ class OutcomeRecord:
     def begin_call(self) -> None:
         """However often a recipient is tried in a call, that is one attempt."""
         self._counted.clear()
+        self.held.clear()
 
     async def write_left_over(self) -> None:
         """Write the rows that could not be written before. Raises: StorageError if they still can't."""
@@ -202,7 +207,9 @@ class OutcomeRecord:
 
     async def _why_held(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> str:
         carried = max((one.carried_bytes for one in outcomes if isinstance(one, Deferred)), default=0)
-        return await self._cuts.cut(message, carried) if carried and self._cuts is not None else ""
+        why = await self._cuts.cut(message, carried) if carried and self._cuts is not None else ""
+        self.held |= {message.queue_id} if why else set()
+        return why
 
     async def _write(self, rows: Sequence[tuple[QueueId, RecipientRecord]]) -> None:
         by_message: dict[QueueId, list[RecipientRecord]] = {}

@@ -354,7 +354,7 @@ class FlushRun:
 
     async def _record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         settled = await self._outcomes.record(message, outcomes)
-        self._result.count(message, settled)
+        self._result.count(message, settled, Hope.NONE if message.queue_id in self._outcomes.held else None)
         return settled
 
 

@@ -72,7 +72,7 @@ class CutMessages:
         self._seen_s: dict[QueueId, float] = {}  # since when it was seen as held (monotonic)
 
     async def cut(self, message: MessageRecord, carried_bytes: int) -> str:
-        """The line was cut in the middle of the message. Returns why it must be held now, "" if it need not."""
+        """The connection broke before it was acknowledged. Returns why it must be held now, "" if it need not."""
         if carried_bytes < rules.LEAST_CARRIED_BYTES:
             return ""
         try:
@@ -98,7 +98,7 @@ class CutMessages:
         return words
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; the one before sent this number of bytes. What may go now goes in this call."""
+        """A call is on line; in the one before, hosts took this number of bytes. What may go now is released."""
         try:
             histories = await self._recalled()
             for queue_id, history in histories.items():
