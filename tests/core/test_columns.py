@@ -24,6 +24,7 @@ def test_wrap() -> None:
     assert wrap("a" * 320, 8) == ["a" * 320]
     assert wrap("a" * 321, 80) == ["a" * 80, "a" * 241]
     assert wrap("", 8) == [""]
+    assert wrap("日", 1) == ["日"]
 
 
 @given(st.text(max_size=80), st.integers(1, 30), st.integers(0, 10))

@@ -200,7 +200,7 @@ def _network(value: str) -> str:
 def _near_network(value: str) -> str:
     """The network of a host's address with bits, or of 192.168.1.*; otherwise an example."""
     try:
-        return str(ipaddress.ip_network(value.replace(".*", ".0/24", 1).removesuffix(".*"), strict=False))
+        return str(ipaddress.ip_network(value.replace(".*", ".0/24"), strict=False))
     except ValueError:
         return "192.168.1.0/24"
 

@@ -99,7 +99,8 @@ class Language:
                 return Fault(_unknown(words, depth, nexts))
             if len(hits) > 1:
                 return Fault(f"{word.text} is ambiguous: {_or(hits)}?")
-            commands = tuple(one for one in longer if one.words[depth] == hits[0])
+            [hit] = hits
+            commands = tuple(one for one in longer if one.words[depth] == hit)
             depth += 1
         return _Found(commands, depth, tuple(words[depth:]))
 

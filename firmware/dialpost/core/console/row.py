@@ -35,8 +35,7 @@ class Row:
 
     def __init__(self, width: int, *, utf8: bool) -> None:
         self._width, self._utf8 = max(20, width), utf8
-        self._shown, self._column = "", 0
-        self._left = 0
+        self.forget()
 
     def draw(self, prompt: str, text: str, cursor: int) -> bytes:
         """The bytes that change what is shown to this."""
@@ -47,7 +46,8 @@ class Row:
 
     def forget(self) -> None:
         """The cursor is at the start of an empty row now (after a newline)."""
-        self._shown, self._column, self._left = "", 0, 0
+        self._start_empty()
+        self._left = 0
 
     def finish(self, prompt: str, text: str) -> bytes:
         """Leave the line and go to the next row."""
@@ -58,13 +58,16 @@ class Row:
     def wipe(self) -> bytes:
         """Make the row empty, for other output."""
         out = (b"\r" + _ERASE_REST) if self._shown else b""
-        self._shown, self._column = "", 0
+        self._start_empty()
         return out
 
     def clear_screen(self) -> bytes:
         """An empty screen; the row is drawn again after it."""
-        self._shown, self._column = "", 0
+        self._start_empty()
         return _CLEAR_SCREEN
+
+    def _start_empty(self) -> None:
+        self._shown, self._column = "", 0
 
     def _window(self, text: str, cursor: int, room: int) -> str:
         """The part of the text that is shown. It moves by two thirds of the row, so that it rarely moves."""

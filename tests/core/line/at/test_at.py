@@ -492,4 +492,5 @@ def test_a_number_alone(text: str, kind: ResultKind | None, rate_bps: int | None
 
 def test_what_comes_before_the_first_command_answers_none() -> None:
     dialogue = AtDialogue()
+    assert (dialogue.garbage, dialogue.received) == (0, 0)
     assert dialogue.receive(b"\r\nOK\r\n") == [] and dialogue.rest == b"\r\nOK\r\n"

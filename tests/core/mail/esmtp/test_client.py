@@ -1334,6 +1334,16 @@ def test_what_is_waited_for_is_named_and_limited() -> None:
     assert core.waiting_for is None
 
 
+def test_a_server_that_closes_instead_of_answering_etrn_has_not_answered() -> None:
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250 ETRN\r\n")
+    core.etrn("clinic.example")
+    core.data_to_send()
+    [ended] = core.receive(b"421 closing\r\n")
+    assert is_a(Ended, ended).fate is SessionFate.CLOSED
+
+
 def test_it_is_held_up_only_while_more_is_to_be_sent_and_an_answer_is_due() -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     hear(core, b"220 x\r\n")

@@ -48,6 +48,7 @@ def word(text: str, charset: str = "utf-8", label: str | None = None) -> bytes:
         ),
         ('Content-Type: a/b (ü); c="d"\n'.encode(), b'Content-Type: a/b (??); c="d"\n'),
         ('Content-Type: a/b; c="(ü)"\n'.encode(), b"Content-Type: a/b;\n c*=utf-8''%28%C3%BC%29\n"),
+        ("Content-Type: a/b (; c=ü)\n".encode(), b"Content-Type: a/b (; c=??)\n"),
         ("Content-Type: a/ü\n".encode(), b"Content-Type: a/??\n"),
         (b'Content-Type: a/b; name="\n' + b"\xfc\n", b'Content-Type: a/b; name="\n?\n'),
         ("Subject: =?utf-8?q?ü?= x\n".encode(), b"Subject: " + word("ü") + b" x\n"),

@@ -86,15 +86,15 @@ def _mx_finding(config: Config, subject: str, records: list[MxRecord]) -> Findin
 def _host_findings(
     subject: str, records: list[MxRecord], addresses: Mapping[str, AddressAnswer]
 ) -> Iterator[Finding]:
-    reachable = 0
-    for record in records:
-        answer: AddressAnswer | None = addresses.get(record.host)
-        if isinstance(answer, NoSuchName | NoRecords) or answer == ():
-            yield warning(subject, f"its MX host {record.host} has no address", "Have the MX record corrected.")
-        else:
-            reachable += 1
-    if not reachable:
+    lost = [record.host for record in records if _has_none(addresses.get(record.host))]
+    for host in lost:
+        yield warning(subject, f"its MX host {host} has no address", "Have the MX record corrected.")
+    if len(lost) == len(records):
         yield fault(subject, "none of its MX hosts can be reached", "Have the MX records corrected.")
+
+
+def _has_none(answer: AddressAnswer | None) -> bool:
+    return isinstance(answer, NoSuchName | NoRecords) or answer == ()
 
 
 def problem_words(problem: DnsProblem) -> str:
