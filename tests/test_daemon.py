@@ -410,7 +410,7 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -
 async def test_a_second_daemon_is_told_that_dialpost_runs_and_touches_nothing(
     daemon: Daemon, tmp_path: Path
 ) -> None:
-    """What waits for its confirmation stays in force: only the first may roll it back."""
+    """A commit waiting for its confirmation stays active: only the first daemon may roll it back."""
     face = await Face.open(tmp_path)
     await face.set("station.hostname", "mx.clinic.example")
     await face("config.commit", confirm_min=60)

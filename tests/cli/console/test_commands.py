@@ -28,7 +28,7 @@ from known import is_a, known
 
 @pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveDaemon]:
-    """One daemon for the tests that change nothing in force."""
+    """One daemon for the tests that commit nothing."""
     with live_daemon(tmp_path_factory.mktemp("station")) as made:
         yield made
 

@@ -1,4 +1,4 @@
-"""Putting configurations in force and taking them back, with the process, the clock and the system as fakes."""
+"""Activating configurations and rolling them back, with the process, the clock and the system as fakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changing accounts: what is refused and in which words, what is in force at once, what is kept when it fails."""
+"""Changing accounts: what is refused and in which words, what takes effect immediately, what is kept on failure."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Each setting that is put in force while the station runs: committed, applied, and seen in the system itself. A
-board with a fixed address from its first start; no start between the changes.
+"""Each setting that takes effect while the station runs: committed, applied, and seen in the system itself. A board
+with a fixed address from its first start; no start between the changes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def board(module_work: Path) -> Iterator[Machine]:
 
 
 def _commit(board: Machine, *pairs: str) -> None:
-    """Commit, and every step of putting it in force worked: that is in the result and in the unit's state."""
+    """Commit; every step of applying it worked, according to the result and the unit's state."""
     since = board.run("cat /proc/uptime").split()[0]
     done = json.loads(board.run(f"python3 -P /run/live.py {' '.join(repr(pair) for pair in pairs)}", within_s=240))
     took = float(board.run("cat /proc/uptime").split()[0]) - float(since)

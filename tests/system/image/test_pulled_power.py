@@ -113,9 +113,9 @@ class Course:
             self._life, visitor = following, Visitor(self._machine, following)
             outcome = "reset"
         else:
-            assert life.reset is not Reset.ANSWERED, f"a reset that was answered is not done: {config} is in force"
+            assert life.reset is not Reset.ANSWERED, f"a reset that was answered is not done: {config} is active"
             allowed = life.promise.configs or {life.first_config}
-            assert config in allowed, f"configuration {config} is in force instead of one of {sorted(allowed)}"
+            assert config in allowed, f"configuration {config} is active instead of one of {sorted(allowed)}"
             outcome = f"slot {slot.value}, configuration {config}"
             if life.reset is not Reset.NOT_ASKED:  # what was offered is not wanted
                 self._machine.run(_TAKE_BACK)

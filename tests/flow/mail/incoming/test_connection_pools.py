@@ -1,4 +1,4 @@
-"""Who may hold a connection, and who gives way."""
+"""Who may hold a connection, and who makes room."""
 
 from __future__ import annotations
 

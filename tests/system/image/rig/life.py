@@ -140,7 +140,7 @@ class Visitor:
         assert Slot(found[1]) is slot, f"slot {found[1]} runs instead of {slot.value}"
 
     def config(self) -> int:
-        """Which configuration is in force. Raises: ValueError if it is not whole."""
+        """The number of the active configuration. Raises: ValueError if its file is incomplete."""
         return config_number(self._machine.run("cat /etc/dialpost/dialpost.toml"))
 
     def size_of_data(self) -> int:

@@ -138,7 +138,7 @@ def _config_faults(folder: Path, promise: Promise) -> list[str]:
             found.append(f"{path.relative_to(folder)}: {error}")
             continue
         if path.parent == folder and promise.configs and number not in promise.configs:
-            found.append(f"configuration {number} is in force instead of one of {sorted(promise.configs)}")
+            found.append(f"configuration {number} is active instead of one of {sorted(promise.configs)}")
     if promise.configs and not (folder / "dialpost.toml").exists():
         found.append("there is no configuration")
     return found
