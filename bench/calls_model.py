@@ -1,4 +1,4 @@
-"""`make bench ARGS="--only calls-model"`: made-up providers in virtual time, held against one that knows them.
+"""`make bench ARGS="--only calls-model"`: made-up providers in virtual time, compared with one that knows them.
 
 Three questions (docs/decisions/0043): what does an empty call take where the provider always says 250; is all mail
 fetched from the third call on where it begins late or sends slowly; and over random providers, how many calls leave

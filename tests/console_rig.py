@@ -103,7 +103,7 @@ def live_daemon(folder: Path, config: str | None = CONFIG) -> Iterator[LiveDaemo
 
 
 class ScriptedTty:
-    """A tty of which everything typed is known beforehand; then the person is gone."""
+    """A tty of which everything typed is known beforehand; then the operator is gone."""
 
     def __init__(self, typed: str | bytes = b"", *, columns: int = 300, lines: int = 10_000) -> None:
         self._typed = [typed.encode() if isinstance(typed, str) else typed]

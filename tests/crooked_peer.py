@@ -171,7 +171,7 @@ class _InLine(ThreadPoolExecutor):
 
 @dataclass
 class Played:
-    """What came of it."""
+    """The result."""
 
     peer: CrookedPeer
     took_s: float

@@ -3,8 +3,8 @@
 `DIALPOST_TEST_SCHEDULE=SEED make test`: threads and children start late or run ahead of who started them, work in
 threads takes longer than it has to, sockets that are ready together are served in any order and some a round later,
 an event loop now and then sleeps before a round, and threads switch at each byte code or hardly ever. Nothing
-happens here that a loaded machine may not do. The draws of a test depend on the seed and its name alone; what comes
-of them is still up to the machine. `tests/under-load` adds busy processes and pauses of whole processes.
+happens here that a loaded machine may not do. The draws of a test depend on the seed and its name alone; what
+they do is still up to the machine. `tests/under-load` adds busy processes and pauses of whole processes.
 """
 
 from __future__ import annotations

@@ -289,7 +289,7 @@ def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> Mes
 class FakeTerminal:
     """An operator who answers each prompt with the next line of a script. `shown` is what was printed, prompts too.
 
-    At the script's end the person is gone. An exception in the script is raised instead of an answer.
+    At the script's end the operator is gone. An exception in the script is raised instead of an answer.
     """
 
     def __init__(self, answers: Iterable[str | Exception]) -> None:

@@ -43,6 +43,21 @@ RETIRED = {
     r"\bmay be given again\b": "repeatable",
     r"\bsigns? (?:\+|outside|of the (?:name|word|text|line))": "character",
     r"(?<!there )\bis no (?:account|address|terminal|network|password|id|field)\b": "is not a ...",
+    r"\b(?:in|into) force\b": "active, applied, takes effect",
+    r"\bpassed over\b": "ignored, skipped",
+    r"\bg(?:ives?|ave|iving) way\b": "makes room, backs off",
+    r"\bbroke off\b|\bbreaking off\b": "ended, was lost, interrupting",
+    r"\bpaid anyway\b": "paid for anyway",
+    r"(?:\bNone|\"\"|\(\)|\[\]|Error) where (?!it (?:was|is)\b)": "if",
+    r"\b(?:CR)?LF line ends\b": "line endings",
+    r"\b(?:came|comes?) of (?:it|this|them|that)\b": "the result, what happened",
+    r"\b(?:hand(?:s|ed|ing)? (?:it |mail |them |messages )?in)\b(?! hand\b)": "submit",
+    r"\bthe person\b": "the operator, the user",
+    r"\bt(?:ell|ells|old|elling) of\b": "report, mention",
+    r"\bheld against\b": "compared with",
+    r"\blooked through\b": "searched, examined",
+    r"\bwhere there is none\b": "if there is none",
+    r"\bat want of\b|\bfor want of better\b": "by default",
 }
 """What to look for (case does not count, a line's end is a blank), and what to write instead."""
 
@@ -158,6 +173,13 @@ def test_the_list_of_files_still_to_do_only_shrinks() -> None:
         ("nowhere is no host", True),
         ("there is no host here", False),
         ("set aside: nothing had to be", True),
+        ("the configuration in\nforce", True),
+        ("by force", False),
+        ("Returns the name; None where there is none", True),
+        ("content with CRLF line ends", True),
+        ("a line ends there", False),
+        ("the wait is paid anyway", True),
+        ("idle strangers give way", True),
     ],
 )
 def test_the_words_are_known(text: str, is_found: bool) -> None:

@@ -96,7 +96,7 @@ def driver(fake: FakeModem, profile: ModemProfile) -> Modem:
 
 
 async def calls(modem: Modem, fake: FakeModem, times: int) -> None:
-    """How many calls with one driver; what it says is held against what the modem knows."""
+    """How many calls with one driver; what it says is compared with what the modem knows."""
     for _ in range(times):
         began_s, connects = now(), fake.results_of_dials.count(fake.dialled)
         outcome = await modem.dial("123")

@@ -1,4 +1,4 @@
-"""The panel's state over several stations: started over with each, and a fault where there is none."""
+"""The panel's state over several stations: reset for each, with a fault if none runs."""
 
 from dialpost.core.faults import Fault
 from dialpost.core.mail.queue.records import QueueCounts

@@ -114,7 +114,7 @@ def test_a_fresh_card_is_set_up_at_the_serial_console(walk: Walk) -> None:
 
 
 def test_mail_waits_on_both_sides(walk: Walk) -> None:
-    """A LAN client hands in a letter with a login; the provider holds two. Nothing moves before the call."""
+    """A LAN client submits a letter with a login; the provider holds two. Nothing moves before the call."""
     walk.comes_after("set up")
     board = walk.board
     walk.certificate = _certificate(board)

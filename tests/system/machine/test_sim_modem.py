@@ -103,7 +103,7 @@ def test_an_operator_with_minicom_sees_a_modem(telephone: Path, tmp_path: Path) 
 def _until_keys_go_through_as_they_are(screen: int, within_s: float = 15.0) -> None:
     """minicom greets before it takes the terminal: a Return typed in between reaches the modem as a line feed.
 
-    Nothing tells of a change of the terminal's mode, so that it is looked at again and again.
+    No event reports a change of the terminal's mode, so it is polled.
     """
     deadline = time.monotonic() + within_s
     while True:

@@ -212,7 +212,7 @@ def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[Etr
 
 
 def waiting_in_all(answers: Sequence[EtrnAnswer]) -> int | None:
-    """How many messages the answers name together; None where one that promises mail names no number."""
+    """How many messages the answers name together; None if one that promises mail names no number."""
     counts = [answer.waiting for answer in answers if answer.promises_mail]
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None

@@ -1,4 +1,4 @@
-"""The set-up wizard: what it asks and refuses, the way back, the review page, what comes of it."""
+"""The set-up wizard: what it asks and refuses, the way back, the review page, the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The message fetched ahead: handed in only while the core can take one more."""
+"""The message fetched ahead: submitted only while the core can take one more."""
 
 from __future__ import annotations
 

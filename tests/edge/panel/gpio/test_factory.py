@@ -137,7 +137,7 @@ def test_trap_gpiozeros_default_factory_is_never_looked_for(factory: LibgpiodFac
 
 
 def test_trap_importing_gpiozero_needs_no_gpio() -> None:
-    """`make run` and the tests work where there is none; the daemon does not even import it there."""
+    """`make run` and the tests work without GPIO; the daemon does not even import it then."""
     code = (
         "import sys; import dialpost.daemon, dialpost.__main__; "
         "sys.exit(any(name.split('.')[0] in {'gpiozero', 'gpiod'} for name in sys.modules))"

@@ -125,7 +125,7 @@ def test_where_only_an_operator_can_go_on_it_gives_up_and_says_so() -> None:
         assert "until the operator asks" in desk.redials.held(CallReason.QUEUE)
         assert not desk.redials.pending
         assert desk.redials.held(CallReason.BUTTON) == ""
-        assert desk.redials.held(CallReason.QUEUE) == "", "the person's call set the counters to zero"
+        assert desk.redials.held(CallReason.QUEUE) == "", "the operator's call set the counters to zero"
         await asyncio.sleep(1e5)
         assert desk.dialled == []
 

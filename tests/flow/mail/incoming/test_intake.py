@@ -137,7 +137,7 @@ class Rig:
         ending: str = "",
         **more: Any,
     ) -> tuple[Reply, MessageRecord | None, bytes]:
-        """Hand in a message; the reply, the record and the body. `ending`: what is seen of the client after it."""
+        """Submit a message; returns reply, record and body. `ending`: what is seen of the client afterwards."""
         sink = await self.sink(peer, **more)
         if ending == "did not wait":
             sink.left()

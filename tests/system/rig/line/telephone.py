@@ -110,7 +110,7 @@ class TelephoneLine:
         """Raises: RigError if telling somebody of a carrier went wrong."""
         failed, self._failed = self._failed, []
         if failed:
-            raise RigError(f"telling of the carrier failed: {failed[0]!r}") from failed[0]
+            raise RigError(f"reporting the carrier failed: {failed[0]!r}") from failed[0]
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self._telephone.stop(), self._loop).result(10)

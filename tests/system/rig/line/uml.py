@@ -223,7 +223,7 @@ class Guest:
         return self.run("sh", "-c", '[ ! -e "$1" ] || cat "$1"', "sh", path).stdout
 
     def fetch(self, path: str) -> Path:
-        """Copy a file or directory out; where it is now. An empty directory where there is none."""
+        """Copy a file or directory out; returns where it is now. An empty directory if it does not exist."""
         place = f"fetched-{next(self._numbers)}"
         script = 'mkdir "/opt/share/$2"; [ ! -e "$1" ] || cp -a "$1" "/opt/share/$2/"'
         self.run("sh", "-c", script, "sh", path, place)

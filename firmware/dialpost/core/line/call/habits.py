@@ -178,7 +178,7 @@ class ProviderHabits:
         return self._with(promise, 1 - nothing, nothing)
 
     def with_looks(self, *, start: bool | None, gap: bool | None) -> ProviderHabits:
-        """After a call; each: whether a long look saw nothing, None where the question did not arise."""
+        """After a call; each: whether a long look saw nothing, None if the question did not arise."""
         return replace(
             self,
             start_looks=self.start_looks if start is None else self.start_looks.after(long=start),

@@ -14,7 +14,7 @@ from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
 
 def promise_of(answers: Sequence[EtrnAnswer]) -> Promise | None:
-    """The strongest promise among the answers for several names; None where none was made."""
+    """The strongest promise among the answers for several names; None if none was made."""
     outcomes = {answer.outcome for answer in answers}
     if outcomes & {EtrnOutcome.PENDING, EtrnOutcome.AT_WORK}:
         return Promise.CERTAIN

@@ -7,8 +7,8 @@ part, partial messages. If such a part has a line that is too long, the line is 
 would be refused otherwise.
 
 There are two passes, in blocks of any size: first `plan` finds out what each leaf contains, then `Downgrade`
-rewrites. Memory is bounded by the header of one part, never by the message. Content is as stored, with LF line
-ends.
+rewrites. Memory is bounded by the header of one part, never by the message. Content is in the stored form, with LF
+line endings.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class EtrnAsk:
 def etrn_if_wanted(
     config: Config, speaker: EtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles, memory: Memory
 ) -> EtrnAsk | None:
-    """None where the provider is not to be asked (etrn.use, and the kind of link)."""
+    """None if the provider is not to be asked (etrn.use, and the kind of link)."""
     return EtrnAsk(config, speaker, addresses, troubles, memory) if config.etrn_wanted else None
 
 
