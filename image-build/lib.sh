@@ -21,8 +21,8 @@ words() { # FILE: its words without comments
   sed 's/#.*//' "$1" | xargs
 }
 
-# The package sources this machine is configured with, those of Debian itself, with the station's release in the
-# place of this machine's.
+# The package sources configured on this machine, only Debian's own, with the station's release instead of this
+# machine's.
 sources() { # COMPONENT...
   local own id
   . /etc/os-release
@@ -31,7 +31,7 @@ sources() { # COMPONENT...
     sed -E "s/ $own\b/ $release/" | sort -u | sed "s/\$/ $*/"
 }
 
-# How this machine's apt reaches its sources (a proxy, say) holds in the chroots as well.
+# This machine's way of reaching its package sources (a proxy, for example) applies in the chroots as well.
 apt_settings() {
   apt-config dump --no-empty --format '%F "%v";%n' Acquire
 }
@@ -40,7 +40,7 @@ digest() { # reads stdin
   sha256sum | cut -c1-20
 }
 
-# Files and folders by name and content, in an order of their own: part of a cache's key.
+# Files and folders by name and content, in a fixed order: part of a cache's key.
 contents() { # PATH...
   local path
   for path in "$@"; do
@@ -50,8 +50,8 @@ contents() { # PATH...
   done
 }
 
-# One command in a chroot with /proc, /dev and an empty /run and /tmp, in namespaces of its own: nothing
-# started inside outlives it. The cache's folder is seen inside as /work.
+# One command in a chroot with /proc, /dev and an empty /run and /tmp, in its own namespaces: nothing started inside
+# outlives it. The cache's folder is visible inside as /work.
 inside() { # CHROOT COMMAND...
   local root=$1
   shift
@@ -71,7 +71,7 @@ inside() { # CHROOT COMMAND...
     ' inside "$root" "$cache" "$@"
 }
 
-# The time (Unix seconds) that stands in `manifest`: when its versions were taken from the archive.
+# The time (Unix seconds) in `manifest`: when its versions were taken from the archive.
 manifest_epoch() {
   sed -n 's/^epoch=//p' "$here/manifest"
 }

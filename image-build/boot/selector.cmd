@@ -1,13 +1,13 @@
-# The frozen selector: boot.scr on the FAT partition, run by U-Boot. It chooses the slot, counts the try, and hands
-# over to the script of the slot. It is never changed by an update, so it knows as little as it can.
+# The frozen selector: boot.scr on the FAT partition, run by U-Boot. It chooses the slot, counts the try, and runs
+# the script of the slot. An update never changes it, so it knows as little as possible.
 #
 # The boot state is two records of 512 bytes in front of the first partition, at 1 MiB and 2 MiB, each with its
 # checksum (`env import -c`); the one with the higher number counts, the other is written next. Values (hex):
 #   dp_seq  number of the record    dp_first  slot wanted: a or b    dp_good  slot proven last
 #   dp_left_a, dp_left_b  tries left. firmware/dialpost/core/system/boot/state.py is the same in Python.
 
-# A Pi has its memory at 0, the board of the emulator at 0x40000000; the same places serve both. What U-Boot would choose for
-# addresses would lay the device tree into the kernel.
+# A Pi has its memory at 0, the emulated board at 0x40000000; the same offsets work for both. The addresses that
+# U-Boot would choose would put the device tree into the kernel.
 if test -z "${devtype}"; then setenv devtype mmc; fi
 if test -z "${devnum}"; then setenv devnum 0; fi
 if test "${devtype}" = mmc; then setenv m 0x; else setenv m 0x4; fi
@@ -30,7 +30,7 @@ if test "${seq_1}${seq_2}" = 00; then
   setenv dp_first a; setenv dp_good a; setenv dp_left_a 1; setenv dp_left_b 1
 fi
 
-# No loops anywhere here: U-Boot leaves each at its head once Ctrl-C came over the serial line, and goes on behind it.
+# No loops anywhere here: after a Ctrl-C on the serial line U-Boot leaves each at its head, and continues after it.
 setenv slot none
 if test "${dp_first}" = b; then
   if test 0x${dp_left_b} -gt 0; then setenv slot b; elif test 0x${dp_left_a} -gt 0; then setenv slot a; fi
@@ -51,12 +51,12 @@ else
   ${devtype} write ${m}7000400 ${place} 1
 fi
 
-# Arguments that an operator wrote for the kernel: extra_args=... in args.txt on the FAT partition.
+# Kernel arguments written by an operator: extra_args=... in args.txt on the FAT partition.
 setenv extra_args
 if load ${devtype} ${devnum}:1 ${m}7001000 args.txt; then env import -t ${m}7001000 ${filesize} extra_args; fi
 
-# A slot whose files cannot be loaded is left at once for the other; one that starts and fails is reset by its
-# watchdog, or by its own panic, and its tries run out.
+# If the files of a slot cannot be loaded, the other slot is started immediately; one that starts and fails is reset by
+# the watchdog, or by its own panic, and its tries run out.
 if test "${slot}" = a; then
   setenv part 2; setenv other b; setenv other_part 3
 else

@@ -26,7 +26,7 @@ class TlsCost:
         return TlsCost(self.handshakes - other.handshakes, self.resumed - other.resumed, self.bytes - other.bytes)
 
     def words(self, rate_bps: int | None) -> str:
-        """In words for people; "" where there was no TLS. `rate_bps` is the line's rate, None if it is unknown."""
+        """In words for people; "" if there was no TLS. `rate_bps` is the line's rate, None if it is unknown."""
         if not self.handshakes:
             return ""
         resumed = f" ({self.resumed} resumed)" if self.resumed else ""
