@@ -270,7 +270,7 @@ async def test_everything_goes_through_one_connection_urgent_and_small_first(rig
     await rig.accept("urgent@x", "d@one.example", wire_size=5000, priority=Priority.URGENT)
     result = await rig.flush().run()
     assert rig.world.sessions == [("smart.example", ["urgent@x", "small@x", "big@x", "bulk@x"])]
-    assert result == FlushResult(sent=4, bytes_up=100)
+    assert result == FlushResult(sent=4, bytes_up=100, taken_bytes=6010)
     assert (await rig.store.counts()).waiting_remote == 0
 
 
