@@ -1,8 +1,8 @@
 """A call, side by side: Dialpost, and a station of Postfix, fetchmail and pppd, on the same line and provider.
 
-Each contender is a guest of its own with a real pppd, dialling a real mail server over the simulated telephone
-line. What is measured begins at CONNECT, so that PPP's negotiation counts, and ends when the last message lies in
-its Maildir. The limit is what the line needs for the bytes it carried in the fuller direction; compression is on
+Each contender is a separate guest with a real pppd, dialling a real mail server over the simulated telephone line.
+The measurement begins at CONNECT, so that PPP's negotiation counts, and ends when the last message is in its
+Maildir. The limit is the time the line needs for the bytes it carried in the busier direction; compression is on
 for both. The matrix (call_cells) is kept in bench-calls.json, where a later run of one cell replaces it.
 """
 
@@ -34,13 +34,13 @@ from figures import Amounts, Row, show
 MATRIX = Path("bench-calls.json")
 _LONGEST_S = 900.0
 _PROMISES = 3
-"""The rows of a cell that promise something; they come first."""
+"""The rows of a cell that have a target; they come first."""
 _TLS_SETTINGS = {"tls": "opportunistic", "tls_verify": "none"}
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds from CONNECT; bytes on the line; messages that stayed behind; `load` is this machine's average."""
+    """Seconds from CONNECT; bytes on the line; messages left behind; `load` is this machine's average."""
 
     inbound_s: float
     outbound_s: float
@@ -49,7 +49,7 @@ class Measured:
     down: int
     stranded: int
     limit_s: float
-    provider_s: float  # median time a message waited for the provider to begin with it
+    provider_s: float  # median time a message waited until the provider began to send it
     load: float
 
     @property
@@ -62,7 +62,7 @@ class Measured:
 
 
 def calls(work: Path, amounts: Amounts) -> list[Row]:
-    """The rows of the cells that were asked for, the worst first."""
+    """The rows of the requested cells, the worst first."""
     del work  # a guest's socket paths must be short
     cells = chosen(amounts.cells)
     trees = {"line", *(KINDS[PROVIDERS[cell.provider].kind].tree for cell in cells)}
@@ -89,7 +89,7 @@ def calls(work: Path, amounts: Amounts) -> list[Row]:
 
 
 def _badness(cell: Cell, ours: Measured | None, theirs: Measured | None) -> float:
-    """Above 1: a promise is not kept, or the peer was faster."""
+    """Above 1: a target is missed, or the peer was faster."""
     if ours is None:
         return 0.0
     beside = ours.across_s / theirs.across_s if theirs and not theirs.stranded else 0.0
@@ -97,7 +97,7 @@ def _badness(cell: Cell, ours: Measured | None, theirs: Measured | None) -> floa
 
 
 def _rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Row]:
-    """First what is promised, then where the time went."""
+    """First the targets, then where the time went."""
     figures: list[tuple[str, str, Callable[[Measured], float]]] = [
         ("across", "s", lambda one: one.across_s),
         ("ratio to the limit", "", lambda one: one.ratio),
@@ -112,7 +112,8 @@ def _rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Ro
     ]
     promises: dict[str, tuple[str, bool | None]] = {}
     if ours and theirs:
-        # A time of Postfix's with messages left behind is the last one's that came, not all's: shown, not raced.
+        # If Postfix left messages behind, its time is that of the last one that arrived, so it is shown but not
+        # compared.
         promises["across"] = "<= Postfix", theirs.stranded > 0 or ours.across_s <= theirs.across_s
     if ours and cell.promised:
         promises["ratio to the limit"] = f"<= {cell.promised:.2f}", ours.ratio <= cell.promised
@@ -132,7 +133,7 @@ def _rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Ro
 
 
 def _keep(cell: Cell, measured: dict[str, Measured]) -> None:
-    """Into the matrix's file, over what an earlier run found there."""
+    """Write into the matrix's file, replacing the results of an earlier run."""
     matrix: dict[str, Any] = json.loads(MATRIX.read_text()) if MATRIX.exists() else {}
     when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     for station, one in measured.items():
@@ -151,7 +152,7 @@ def _certificate(cell: Cell, directory: Path, host: str) -> Certificate | None:
 
 
 def _dialpost(cell: Cell) -> Measured:
-    """As configured by default but for the clock and the dialling pauses of the rig."""
+    """The default configuration, except for the clock and the dialling pauses of the rig."""
     mail, provider = SETS[cell.mail_set], PROVIDERS[cell.provider]
     settings: dict[str, dict[str, Any]] = {
         "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
@@ -215,7 +216,7 @@ _MEASURES: dict[str, Callable[[Cell], Measured]] = {"dialpost": _dialpost, "post
 
 
 def _save_logs(cell: Cell, station: str, provider: ProviderGuest, said: str) -> None:
-    """Both ends' logs of the last run of a cell: what proves where its time went."""
+    """Both ends' logs of the last run of a cell: they prove where its time went."""
     place = Path(".cache") / "bench-logs" / f"{cell.name.replace('/', '.')}.{station}"
     place.mkdir(parents=True, exist_ok=True)
     (place / "provider.log").write_text(provider.mail_log())
@@ -223,11 +224,11 @@ def _save_logs(cell: Cell, station: str, provider: ProviderGuest, said: str) -> 
 
 
 def _until_still(left: Callable[[], int]) -> int:
-    """What stays in the queues: 0, or what has not moved for a minute."""
+    """What is left in the queues: 0, or what has not moved for a minute."""
     lowest, since_s = left(), time.monotonic()
     began_s = since_s
     while lowest and time.monotonic() - since_s < 60 and time.monotonic() - began_s < _LONGEST_S:
-        time.sleep(1.0)  # each look is a command in both guests: it must not load them
+        time.sleep(1.0)  # each check is a command in both guests and must not load them
         now = left()
         if now < lowest:
             lowest, since_s = now, time.monotonic()
@@ -258,13 +259,13 @@ def _measured(
 def _provider_waits(provider: ProviderGuest) -> float:
     """The second of Postfix's four `delays`: from its queue manager's decision until a process of it began.
 
-    Where it is a good part of the call, the provider bounds inbound: the line was ready.
+    If it is a good part of the call, the provider limits inbound mail: the line was ready.
     """
     found = re.findall(r"relay=10\..*delays=[^/]+/([\d.]+)/.*status=sent", provider.mail_log())
     return statistics.median(map(float, found)) if found else 0.0
 
 
 def _last(guest: MailGuest, maildir: str) -> float:
-    """When the last message came into the Maildir. Guests share this machine's clock."""
+    """When the last message arrived in the Maildir. Guests share this machine's clock."""
     times = guest.run("find", maildir, "-type", "f", "-path", "*/new/*", "-printf", "%C@\n").stdout.split()
     return max(map(float, times))

@@ -1,4 +1,4 @@
-"""The matrix of calls: which mail, with which provider, with or without TLS, and what is promised of each."""
+"""The matrix of calls: which mail, with which provider, with or without TLS, and the target of each."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SATELLITE = TelephoneSettings(rate_bps=2400, rtt_s=1.8)
 _SMALL, _BIG = 1700, 82_000
 """The bytes of a small letter, and of a message with an attachment of 60 kB."""
 _TLS_COSTS = 1.15
-"""How much of each promise TLS may add."""
+"""How much TLS may add to each target."""
 
 
 @dataclass(frozen=True)
 class MailSet:
-    """What waits at each end, and the line it goes over."""
+    """What is waiting at each end, and the line that carries it."""
 
     inbound: Sizes
     outbound: Sizes
@@ -35,7 +35,7 @@ class MailSet:
 
 @dataclass(frozen=True)
 class Provider:
-    """A mail server at the other end; `main` is laid over Postfix's configuration."""
+    """A mail server at the other end; `main` overrides Postfix's configuration."""
 
     kind: Kind
     main: Mapping[str, str] = field(default_factory=dict)
@@ -65,12 +65,12 @@ _PROMISED = {
     ("C", "postfix-20"): 1.4,
     ("C", "postfix-2"): 1.9,
 }
-"""The ratio to the line's limit; where none is given, only Postfix's own time counts."""
+"""The ratio to the line's limit; if none is given, only Postfix's own time counts."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of the matrix: both stations make this call."""
+    """One cell of the matrix: both stations make this call."""
 
     mail_set: str
     provider: str

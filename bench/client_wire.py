@@ -1,9 +1,9 @@
-"""What the ESMTP client costs on a slow line: idle round trips and protocol bytes a message.
+"""What the ESMTP client costs on a slow line: idle round trips and protocol bytes per message.
 
-Virtual time: the client's core and a model server with a line of known rate and round trip between them,
-so the figures are exact and take no time. Counted on the wire, from the first MAIL on: a gap in what
-goes up, though more is to be sent, is an idle round trip; what goes up beyond the content is protocol.
-The seconds include the last answer. Python's smtplib does the same over the same line, for comparison.
+Virtual time: the client's core and a model server with a line of known rate and round trip between them, so the
+figures are exact and take no time. Counted on the wire, from the first MAIL on: a gap in the upstream while there
+is more to send is an idle round trip; upstream bytes beyond the content are protocol. The seconds include the last
+answer. Python's smtplib does the same over the same line, for comparison.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SENDER = "anna.berger@clinic.example"
 RECIPIENT = "bob.miller@provider.example"
 BODY = b"Subject: the weekly figures\n\n" + b"All is well here; the figures are below, as every week.\n" * 20
 SEGMENT_BYTES = 512
-BACKLOG_BYTES = 16_384  # what the edge lets lie in the kernel
+BACKLOG_BYTES = 16_384  # how much the edge leaves in the kernel
 MAX_IDLE, MAX_PROTOCOL = 1.0, 120.0
 
 
 @dataclass
 class Line:
-    """Both directions of a line, as times at which bytes are through."""
+    """Both directions of a line, as the times at which bytes are through."""
 
     bytes_per_s: float
     rtt_s: float
@@ -51,7 +51,7 @@ class Line:
     idle_s: float = 0.0
     counting: bool = False
     began_s: float = 0.0
-    unheard: int = 0  # messages the server has taken, and the client doesn't know
+    unheard: int = 0  # messages that the server has accepted without the client's knowledge
     unheard_s: float = 0.0
     arrivals: list[tuple[float, int, bool, bytes]] = field(default_factory=list)
     _order: int = 0
@@ -75,7 +75,7 @@ class Line:
             self._arrive(self.down_free_s + self.rtt_s / 2, False, data)
 
     def note_gap(self) -> None:
-        """Up to now the way up was idle."""
+        """The upstream has been idle until now."""
         if self.counting and self.now_s > self.up_free_s + 1e-9:
             self.gaps += 1
             self.idle_s += self.now_s - self.up_free_s
@@ -97,7 +97,8 @@ class Line:
 
 @dataclass
 class Cost:
-    """A message's share. `unheard_s`: how long the server has it and the client doesn't know: a cut doubles it."""
+    """A message's share. `unheard_s`: how long the server has it without the client's knowledge: a cut duplicates
+    it."""
 
     idle_round_trips: float
     idle_s: float
@@ -153,7 +154,7 @@ def _send(line: Line, core: EsmtpClient, left: list[OutgoingMessage], facts: Con
 
 
 class _SmtplibEnd:
-    """What smtplib takes for its socket and its file: each read lets virtual time run."""
+    """Stands in for smtplib's socket and file: each read advances virtual time."""
 
     def __init__(self, line: Line, server: ModelServer) -> None:
         self._line, self._server, self._received = line, server, b""

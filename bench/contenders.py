@@ -1,8 +1,8 @@
 """Who is measured: Dialpost and Postfix, each with its data on the disk it is given.
 
-Both are asked the same: to take a message, make it durable, say 250, and then either put it into a
-Maildir ("local") or keep it for a line that is down ("queue": Postfix with defer_transports, Dialpost
-without a call). Both run as they are installed, with their logs on another disk than the one measured.
+Both do the same: accept a message, make it durable, say 250, and then either put it into a Maildir ("local") or
+keep it for a line that is down ("queue": Postfix with defer_transports, Dialpost without a call). Both run as
+installed, with their logs on a disk other than the one measured.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Contender(Protocol):
     def stop(self) -> None: ...
 
     def settled(self) -> bool:
-        """Nothing is left to do: each message is in the mailbox, or was deferred."""
+        """Whether nothing is left to do: each message is in the mailbox, or was deferred."""
 
     def delivered(self) -> int:
         """How many messages are in the mailbox."""
 
 
 class Dialpost:
-    """The station as it is, on `directory`."""
+    """The unmodified station, on `directory`."""
 
     name = "Dialpost"
 
@@ -70,7 +70,7 @@ class Dialpost:
 
 
 class PostfixContender:
-    """Debian's Postfix on `directory`: the same domain in Maildirs, the world deferred."""
+    """Debian's Postfix on `directory`: the same domain in Maildirs, mail for the world deferred."""
 
     name = "Postfix"
 
@@ -98,7 +98,7 @@ MAKERS: tuple[Maker, ...] = (Dialpost, PostfixContender)
 
 
 def offer(contender: Contender, mode: str, *, messages: int, sessions: int, size: int = 4096) -> float:
-    """Send with smtp-source; the seconds until the last message was acknowledged."""
+    """Send with smtp-source; returns the seconds until the last message was acknowledged."""
     command = Chroot("postfix").command(
         "smtp-source",
         "-m",

@@ -1,7 +1,7 @@
 """The SD image in an emulated board: the start, memory, sizes, and what is written to the card.
 
-Seconds are those of software emulation on this machine, several times those of a board; bytes are a board's own.
-The image must be there (`make image`), and what starts it (`make image-deps`).
+Seconds are those of software emulation on this machine, several times those of a board; bytes are the same as on a
+board. It needs the image (`make image`), and the tools to start it (`make image-deps`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from writes import bytes_a_message
 
 _BOOT_S = 900.0
 _CONFIG = OFFICE.replace('"gateway"', '"dialup-gateway"') + '\n[relay]\nnetworks = ["10.0.2.0/24"]\n'
-"""No line that is always up; who comes from the emulator's network may send to the world."""
+"""No line that is always up; clients on the emulator's network may send to the world."""
 _WARM_UP = 20
 _PARTS = ("daemon", "console", "dovecot")
 
@@ -39,7 +39,7 @@ def image(work: Path, amounts: Amounts) -> list[Row]:
     """All figures of the image: one card, two starts of one board."""
     rows = image_sizes(work, amounts)
     card = Card(work / "card.img").prepare(_CONFIG)
-    folder = Path(tempfile.mkdtemp(prefix="dp-bench-"))  # short: sockets lie in it
+    folder = Path(tempfile.mkdtemp(prefix="dp-bench-"))  # short, because it contains sockets
     try:
         with Machine(card, folder / "first") as board:
             rows.append(_first_220(board, "the first start of a card"))
@@ -66,7 +66,7 @@ def _told(
 
 
 def _first_220(board: Machine, what: str) -> Row:
-    """From the plug to the first greeting on port 25, in emulation."""
+    """From power-on to the first greeting on port 25, in emulation."""
 
     def greets() -> bool:
         with suppress(OSError), socket.create_connection(("127.0.0.1", board.ports[25]), timeout=5) as client:
@@ -89,9 +89,9 @@ def _memory(board: Machine) -> list[Row]:
 
 
 def _idle(board: Machine, amounts: Amounts) -> list[Row]:
-    """What nobody asked for: nothing is sent, no call is due. Counted for some minutes, told for an hour."""
+    """Writes while idle: nothing is sent, no call is due. Counted for some minutes, reported per hour."""
     before, begun = written(board), time.monotonic()
-    time.sleep(amounts.idle_s)  # what is measured is time that passes
+    time.sleep(amounts.idle_s)  # this measures elapsed time
     counted, seconds = written(board) - before, time.monotonic() - begun
     hour = counted * 3600 / seconds / 1e6
     what = f"written in an idle hour ({seconds / 60:.0f} min seen)"
@@ -121,7 +121,7 @@ def _messages(board: Machine, work: Path, amounts: Amounts) -> list[Row]:
 
 
 def _send(board: Machine, recipient: str, size: int, number: int) -> None:
-    """One after another in one session, and wait until each is where it stays."""
+    """Send one after another in one session, and wait until each is at its destination."""
     with smtplib.SMTP("127.0.0.1", board.ports[25], "client.clinic.example", timeout=300) as client:
         for count in range(number):
             message = make_message(f"{count}.{size}@clinic.example", "bob@clinic.example", [recipient], size=size)

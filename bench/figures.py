@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """One measured figure. `kept` is None if nothing was promised of it."""
+    """One measured figure. `kept` is None if it has no target."""
 
     section: str
     what: str

@@ -1,4 +1,4 @@
-"""How large the SD image is: what is downloaded for a card and for an update, and what a slot of it holds."""
+"""How large the SD image is: what is downloaded for a card and for an update, and what a slot contains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_MB = 400
 
 
 def image_sizes(work: Path, amounts: Amounts) -> list[Row]:
-    """Of the files that are given away, and of the root file system in them."""
+    """The sizes of the published files, and of the root file system in them."""
     del work, amounts
     names = {"card, to download": "dialpost.img.zst", "update, to download": "dialpost.raucb"}
     rows = [Row("image", what, (OUT / name).stat().st_size / 1e6, None, "MB") for what, name in names.items()]
@@ -27,7 +27,7 @@ def image_sizes(work: Path, amounts: Amounts) -> list[Row]:
 
 
 def slot_bytes() -> int:
-    """What the file system of slot A takes, its own tables included. Raises: CalledProcessError, LookupError."""
+    """The size of slot A's file system, including its own tables. Raises: CalledProcessError, LookupError."""
     told = subprocess.run(
         ["/sbin/dumpe2fs", "-h", f"{IMAGE}?offset={SLOT_OFFSETS[Slot.A]}"],
         check=True,

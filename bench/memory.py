@@ -1,4 +1,4 @@
-"""Resident memory of the daemon, as the kernel tells it."""
+"""Resident memory of the daemon, as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _send_large(port: int, recipient: str) -> None:
 
 
 def _grows_by_sending(contender: Dialpost, work: Path) -> int:
-    """How much the flush of what waits (10,000 small messages and a large one) adds at its peak."""
+    """How much flushing the queue (10,000 small messages and a large one) adds at its peak."""
     port = free_port()
     sink = Chroot("postfix").start(
         "smtp-sink", "-u", "postfix", "-c", f"127.0.0.1:{port}", "100", log=work / "logs" / "sink"

@@ -1,9 +1,9 @@
-"""`make bench`: what is promised about speed, measured; Postfix beside us on the same disk in the same run.
+"""`make bench`: measures the targets for speed, with Postfix on the same disk in the same run.
 
-Prints a table and writes JSON (bench-results.json). Contenders take turns, so that what else the
-machine does hits both alike; a figure is the median of its runs. Nothing here is a test: the exit
-status is 0 unless something could not be measured at all (or, with --enforce, a promise is not kept). What is
-left out because something is missing is said first and last.
+Prints a table and writes JSON (bench-results.json). Contenders take turns, so that other load on the machine
+affects both equally; a figure is the median of its runs. Nothing here is a test: the exit status is 0 unless
+something could not be measured at all (or, with --enforce, a target is missed). What is left out because something
+is missing is reported at the beginning and at the end.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main() -> int:
 
 
 def lacking(section: str) -> str:
-    """What a section needs that is not there, and how to get it; "" if all is."""
+    """What a section needs that is missing, and how to get it; "" if nothing is."""
     if section == "calls-model":
         return ""
     return image_needs() if section == "image" else missing(servers=("postfix",), commands=("mkfs.ext4", "losetup"))
@@ -108,7 +108,7 @@ def tell(unmeasured: dict[str, str]) -> None:
 
 
 def _working_directory() -> Path:
-    """On the tree's own disk: /tmp may be memory, where nothing is ever written."""
+    """On the tree's own disk: /tmp may be in memory, where nothing is ever written to a disk."""
     cache = _ROOT / ".cache"
     cache.mkdir(exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="bench-", dir=cache))

@@ -1,4 +1,4 @@
-"""How many messages a second are accepted durably, and what very many queued ones cost."""
+"""How many messages per second are accepted durably, and what a very long queue costs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from memory import resident_kb
 
 
 def rate(work: Path, amounts: Amounts) -> list[Row]:
-    """Accepted, durable messages a second."""
+    """Durably accepted messages per second."""
     rows = []
     for mode in ("local", "queue"):
         contenders = [make(work / f"rate-{mode}-{make.__name__}", work / "logs" / make.__name__) for make in MAKERS]
@@ -53,7 +53,7 @@ def rate(work: Path, amounts: Amounts) -> list[Row]:
 
 
 def large_queue(work: Path, amounts: Amounts) -> list[Row]:
-    """With very many messages queued: what one more message costs, and how long a start takes."""
+    """With a very long queue: what one more message costs, and how long a start takes."""
     empty = Dialpost(work / "empty", work / "logs" / "empty")
     full = Dialpost(work / "full", work / "logs" / "full")
     many = f"{amounts.many:,} queued"

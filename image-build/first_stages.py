@@ -1,10 +1,10 @@
-"""Check that the FAT partition holds every file the Pi's own first stages ask for; `build` makes no card without.
+"""Check that the FAT partition has every file that the Pi's own first stages load; otherwise `build` makes no card.
 
     first_stages.py FAT_FOLDER BOOT_FOLDER     the partition, a slot's /boot; status 1 and why if one lacks
 
-Which files those are follows from config.txt, for each model this image is for. A setting under a filter that only
-the board itself can judge ([EDID=...], [gpio4=1], [tryboot]) may hold or not: the files of both cases are wanted.
-Where the firmware's own order of precedence is not written down, all it could mean is wanted.
+Which files those are follows from config.txt, for each model that this image supports. A setting under a filter
+that only the board itself can evaluate ([EDID=...], [gpio4=1], [tryboot]) may apply or not: the files of both cases
+are required. If the firmware's order of precedence is undocumented, the files of every possibility are required.
 
 Source: Raspberry Pi documentation, config.txt (boot, memory, conditional filters, device trees, legacy options);
 that `gpu_mem` under 32 takes the cut-down firmware: the strings in bootcode.bin and raspberrypi/linux issue 503.
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LONGEST_LINE = 98
-"""What the firmware reads of a line of config.txt; the rest is lost."""
+"""How much of a line of config.txt the firmware reads; it ignores the rest."""
 _MODEL_FILTERS = {
     "pi0",
     "pi0w",
@@ -77,7 +77,7 @@ MODELS = (
     ),
     Model("Raspberry Pi 4 B", frozenset({"pi4"}), "4", (1024,), "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-4-b.dtb"),
 )
-"""What docs/flashing.md names."""
+"""The boards that docs/flashing.md lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Want:
 
 
 class Settings:
-    """What holds on one model: for each key every value it may have. Those that add up (overlays) are all kept."""
+    """The settings for one model: for each key every value it may have. Cumulative ones (overlays) are all kept."""
 
     _LISTS = frozenset({"dtoverlay", "device_tree_overlay", "initramfs", "ramfsfile", "include"})
 
@@ -114,7 +114,7 @@ _UNSET = "(unset)"
 
 
 def wanted(model: Model, read: Callable[[str], str | None]) -> Iterator[Want]:
-    """Every file asked for on `model`. `read` gives a text file of the partition, None if there is none."""
+    """Every file required on `model`. `read` returns a text file from the partition, None if there is none."""
     settings = Settings()
     text = read("config.txt")
     if text is None:
@@ -140,7 +140,7 @@ def _take(
     *,
     certain: bool,
 ) -> None:
-    """Read one file's lines; filters hold to its end, model filters replace each other, others add up."""
+    """Read one file's lines; filters apply up to its end, model filters replace each other, others accumulate."""
     of_model, other = True, ""
     for raw in text.splitlines():
         line = raw[:LONGEST_LINE].strip()
@@ -159,7 +159,7 @@ def _take(
         if key == "include":
             includes.append(value)
             if len(includes) < _MOST_INCLUDES:
-                # bootcode.bin knows no include, start.elf does: what stands there holds for some.
+                # bootcode.bin does not support include, start.elf does: settings in it apply to only some stages.
                 _take(read(value) or "", model, settings, read, includes, certain=False)
         else:
             settings.set(key, value, certain=certain and not other)
@@ -232,14 +232,14 @@ def _kernel(model: Model, settings: Settings) -> Iterator[Want]:
 
 
 def _named(settings: Settings) -> Iterator[Want]:
-    """Files that are asked for only where somebody names them."""
+    """Files that are required only if a setting names them."""
     for key in ("armstub", "cmdline", "hdmi_edid_filename"):
         for name in filter(None, settings.get(key)):
             yield Want((name,), f"{key}={name}")
 
 
 def problems(fat: Path, slot_boot: Path) -> Iterator[str]:
-    """A sentence for each thing that lacks."""
+    """A sentence for each missing file."""
     there = {
         str(path.relative_to(fat)).lower() for path in fat.rglob("*") if path.is_file() and path.stat().st_size
     }

@@ -1,8 +1,8 @@
-"""Under which licences a package stands, as an SPDX expression, and the texts that no SPDX name covers.
+"""A package's licences as an SPDX expression, and the texts that no SPDX name covers.
 
-From what comes with it: Debian's /usr/share/doc/NAME/copyright (machine-readable by DEP-5, or else the whole file
-is the licence's text), a wheel's metadata. Nothing is guessed: a name SPDX does not know becomes a LicenseRef- with
-the text that the package gives for it.
+Taken from the package itself: Debian's /usr/share/doc/NAME/copyright (machine-readable by DEP-5, or else the whole
+file is the licence's text), a wheel's metadata. Nothing is guessed: a name that SPDX does not know becomes a
+LicenseRef- with the text that the package gives.
 
 Sources: SPDX 2.3 annex D (expressions) and clause 10; Debian's copyright-format 1.0, whose short names are mostly
 SPDX's, with a + for "or later".
@@ -92,7 +92,7 @@ def of_debian(package: str, text: str) -> Licence:
 
 
 def of_wheel(package: str, metadata: email.message.Message, texts: Mapping[str, str]) -> Licence | None:
-    """From METADATA, and the licence files that lie beside it; None if neither says anything."""
+    """From METADATA and the licence files beside it; None if neither says anything."""
     if metadata["License-Expression"]:
         return Licence(str(metadata["License-Expression"]))
     said = " ".join(str(metadata["License"] or "").split())
@@ -118,7 +118,7 @@ def _classified(line: str) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[dict[str, str]]:
-    """Those of a deb822 file, field names in small letters; a continuation keeps its line."""
+    """The fields of a deb822 file, names in lower case; continuation lines are kept."""
     found: dict[str, str] = {}
     key = ""
     for line in [*text.splitlines(), ""]:

@@ -1,6 +1,6 @@
 """The image's bill of materials as SPDX 2.3 JSON: every Debian package of a slot and of the boot partition, every
-wheel, Dialpost itself, with version, package URL, licence and (wheels) checksum. Written to stdout; the same each
-time. A package that comes without a licence ends it with status 1.
+wheel, Dialpost itself, with version, package URL, licence and (wheels) checksum. Written to stdout, the same each
+time. A package without a licence ends it with status 1.
 """
 
 from __future__ import annotations

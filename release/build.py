@@ -1,10 +1,10 @@
-"""Everything that is published of one version, made from the last commit into one folder: `make release`.
+"""Everything published for one version, made from the last commit in one folder: `make release`.
 
     wheel, source archive, manual pages, completion, bill of materials, SHA256SUMS   (ARGS=--wheel: only these)
     the SD image, its block map, the boot partition's files, the update bundle       (root; first: make image-deps)
 
-It refuses a tree with changes, so that what is published can be built again, and a version that CHANGELOG.md does
-not date. Exit status: 0 made, 1 refused or failed, with the reason on standard error.
+It refuses a dirty tree, so that what is published can be rebuilt, and a version without a dated section in
+CHANGELOG.md. Exit status: 0 made, 1 refused or failed, with the reason on standard error.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _IMAGE_FILES = (
 
 
 class RefusedError(Exception):
-    """The text says why nothing is made."""
+    """The text says why nothing was made."""
 
 
 def main() -> int:
-    """Make it; the exit status."""
+    """Make it; returns the exit status."""
     parser = argparse.ArgumentParser(prog="make release", description=__doc__.split("\n")[0])
     parser.add_argument("--wheel", action="store_true", help="only what needs neither root nor the image's tools")
     parser.add_argument("--out", type=Path, help="the folder to make (default: dist/dialpost-VERSION)")
@@ -130,7 +130,7 @@ def _make(out: Path, source: Path, version: str, *, with_image: bool) -> None:
 
 
 def _archive(source: Path, packed: Path, prefix: str) -> None:
-    """The last commit as an archive and unpacked: what lies about in the tree, such as old builds, stays out."""
+    """The last commit as an archive and unpacked, without untracked files such as old builds."""
     source.mkdir()
     tar = packed.with_suffix("")
     _git("archive", "--format=tar", f"--prefix={prefix}/", f"--output={tar}", "HEAD")
@@ -139,7 +139,7 @@ def _archive(source: Path, packed: Path, prefix: str) -> None:
 
 
 def _materials(wheel: Path, version: str, epoch: int) -> dict[str, object]:
-    """The bill of materials of the wheel with the locked packages it runs with, as SPDX 2.3."""
+    """The bill of materials of the wheel and the locked packages it runs with, as SPDX 2.3."""
     checksum = _digest(wheel)
     locked = _LOCKED.findall((TREE / "requirements.lock").read_text("utf-8"))
     ours: dict[str, object] = {

@@ -40,7 +40,7 @@ _ZSH_HEAD = """\
 
 
 def bash(root: Command) -> str:
-    """The script to be sourced, or put where bash-completion finds it."""
+    """The script to source, or to put where bash-completion finds it."""
     commands = list(root.all())
     steps = [
         f"            {word}) path={word} ;;"
@@ -55,19 +55,19 @@ def bash(root: Command) -> str:
 
 
 def _path(path: tuple[str, ...]) -> str:
-    """Begins with a space where there is something, so that no path is the end of another."""
+    """Begins with a space if not empty, so that no path is the end of another."""
     return "".join(f" {word}" for word in path)
 
 
 def _words(command: Command) -> list[str]:
-    """All that may stand there, by name."""
+    """Every option that may follow, by name."""
     inner = [each.path[-1] for each in command.commands]
     choices = [word for each in command.arguments for word in each.choices]
     return [*inner, *choices, *(name for each in command.options for name in each.names)]
 
 
 def _bash_values(command: Command) -> Iterator[str]:
-    """What follows an option that takes a value."""
+    """The completion after an option that takes a value."""
     for option in (each for each in command.options if each.value):
         places = "|".join(shlex.quote(f"{_path(command.path)} {name}") for name in option.names)
         if option.choices:

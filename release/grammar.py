@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dialpost.cli.parser import Parser, make_parser
 
 FILE_NAMES = {"FILE", "DIR", "FOLDER", "DEVICE"}
-"""Metavars of what a shell completes by files."""
+"""Metavars that a shell completes with file names."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Option:
     names: tuple[str, ...]
     """Empty for a positional argument."""
     value: str
-    """What stands for its value in help; "" if it takes none."""
+    """The placeholder for its value in help; "" if it takes none."""
     choices: tuple[str, ...]
     help: str
     repeats: bool = False
@@ -32,7 +32,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Command:
-    """A command or verb. `path` is what is typed behind `dialpost`; () is the program itself."""
+    """A command or verb. `path` is what is typed after `dialpost`; () is the program itself."""
 
     path: tuple[str, ...]
     line: str
@@ -49,14 +49,14 @@ class Command:
         return " ".join(("dialpost", *self.path))
 
     def all(self) -> Iterator[Command]:
-        """This one and all within."""
+        """This one and all its subcommands."""
         yield self
         for each in self.commands:
             yield from each.all()
 
 
 def grammar() -> Command:
-    """The whole of it, from the parser that reads the command line."""
+    """The whole grammar, from the parser that reads the command line."""
     return _command(make_parser(), (), "")
 
 
@@ -78,7 +78,7 @@ def _command(parser: Parser, path: tuple[str, ...], line: str) -> Command:
 
 
 def _usage(parser: Parser) -> str:
-    """In one line, without the program's name."""
+    """On one line, without the program's name."""
     return " ".join(parser.format_usage().split()).removeprefix(f"usage: {parser.prog}").strip()
 
 

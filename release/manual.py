@@ -29,7 +29,7 @@ _STATUSES = """\
 
 
 def pages(root: Command, version: str, date: str) -> dict[str, str]:
-    """The pages by the names of their files."""
+    """The pages by file name."""
     made = {"dialpost.1": _program(root, version, date)}
     return made | {f"dialpost-{each.path[0]}.1": _page(each, version, date) for each in root.commands}
 
@@ -70,7 +70,7 @@ def _program(root: Command, version: str, date: str) -> str:
 
 
 def _page(command: Command, version: str, date: str) -> str:
-    """Of one command and its verbs."""
+    """The page of one command and its verbs."""
     text, sections = _split(command)
     lines = [
         _head(f"dialpost-{command.path[0]}", version, date),
@@ -124,7 +124,7 @@ def _dedented(block: str) -> str:
 
 
 def _statuses(sections: dict[str, str]) -> list[str]:
-    """The command's own, and those of all commands beside them."""
+    """The command's own options, together with those of all commands."""
     own = sections.get("exit status", "")
     told = {line[:1] for line in own.splitlines()}
     lines = [*own.splitlines(), *(line for line in _STATUSES.splitlines() if line[:1] not in told)]
@@ -166,7 +166,7 @@ def _options(options: tuple[Option, ...]) -> list[str]:
 
 
 def _terms(block: str) -> list[str]:
-    """Lines of a term, two spaces or more, and its words."""
+    """Lines with a term, at least two spaces, and its description."""
     lines: list[str] = []
     for line in filter(None, block.splitlines()):
         term, _, words = line.strip().partition("  ")
@@ -191,6 +191,6 @@ def _quoted(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Roff reads a backslash, a hyphen and a dot or quote at the beginning of a line as its own."""
+    """Escape backslashes, hyphens, and a dot or quote at the beginning of a line, which roff would interpret."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return "\\&" + text if text.startswith((".", "'")) else text

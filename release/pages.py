@@ -1,4 +1,4 @@
-"""Manual pages and the completion of bash and zsh, made from the grammar of the command line.
+"""Manual pages and completion for bash and zsh, made from the grammar of the command line.
 
 pages.py FOLDER [DATE]     writes FOLDER/man/*.1, FOLDER/completion/dialpost (bash) and _dialpost (zsh);
                            DATE, like 2026-11-29, stands in the pages
@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-# Widths and defaults are this script's, not of the shell that runs it: the same pages everywhere.
+# Widths and defaults do not depend on the shell that runs this, so the pages are the same everywhere.
 os.environ["COLUMNS"] = "10000"
 for name in [name for name in os.environ if name.startswith("DIALPOST_")]:
     del os.environ[name]
@@ -23,7 +23,7 @@ from dialpost import __version__  # noqa: E402
 
 
 def main() -> int:
-    """Write them; the exit status."""
+    """Write them; returns the exit status."""
     if len(sys.argv) not in {2, 3}:
         sys.stderr.write(str(__doc__))
         return 2
