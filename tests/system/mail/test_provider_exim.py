@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import smtplib
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,28 @@ def test_etrn_denied_by_exim(work: Path) -> None:
             assert answer["code"] in {458, 459, 550}
             assert answer["text"] in station.run("status").stdout
             assert answer["text"] in station.log_text()
+
+
+def test_a_queue_run_that_hangs_since_a_call_that_was_cut_is_asked_for_once_more(work: Path) -> None:
+    """Exim runs the queue of a domain once at a time: "458 Already processing" until the stuck run has ended."""
+    station = Station(work / "station")
+    with Exim(work / "exim", station_domains=(DOMAIN,), station_port=station.port) as server:
+        provider_at(station, server.port)
+        with socket.create_server(("127.0.0.1", station.port)) as silent:
+            inbound = send(server.port, "friend@world.example", [f"anna@{DOMAIN}"], prefix="in")
+            eventually(lambda: server.queue_length() == 1)
+            with smtplib.SMTP("127.0.0.1", server.port) as cut_call:
+                assert cut_call.docmd("ETRN", DOMAIN)[0] == 250
+            stuck, _ = silent.accept()
+        with stuck, station:
+            station.add_account("anna")
+            calling = threading.Thread(target=station.call)
+            calling.start()
+            eventually(lambda: "458 Already processing" in station.log_text(), what="Exim says that it is at work")
+            stuck.close()
+            calling.join()
+            record = station.last_call()
+            assert [answer["code"] for answer in record["etrn"]][:2] == [458, 250]
+            assert (record["received"], record["hangup_reason"]) == (1, "done")
+            assert arrived(station.maildir("anna")) == inbound
+            assert station.run("status").returncode == 0, "nothing needs an operator"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,25 @@ def test_an_unknown_user_at_the_provider_bounces_and_the_others_go(work: Path) -
             assert "Final-Recipient: rfc822; nobody@world.example" in text.replace("rfc822;n", "rfc822; n")
             assert "User unknown in virtual mailbox table" in text
             assert "friend@world.example" not in text.split("Final-Recipient", 1)[1].split("\n\n", 1)[0]
+
+
+def test_one_that_sends_a_message_each_five_seconds_is_waited_for(work: Path) -> None:
+    station = Station(work / "station", settings={"call": {"grace_min_s": 3.0, "grace_max_s": 60.0}})
+    with provider_for(work, station, station_destination_rate_delay="5s") as server:
+        provider_at(station, server.port)
+        with station:
+            station.add_account("anna")
+            inbound: list[str] = []
+            for number in range(1, 4):
+                inbound += hold(server, 3)  # after an ETRN that found nothing, Postfix may send some of it unasked
+                assert station.call().returncode == 0
+                assert server.queue() == [], f"call {number}: {station.log_text()}"
+                assert station.last_call()["hangup_reason"] == "done"
+            assert arrived(station.maildir("anna")) == sorted(inbound)
+            learned = json.loads(station.cli("call", "learned", "--json"))
+            assert learned["gap_longest_s"] > 4.0
+            assert learned["gap_wait_s"] > learned["gap_longest_s"]
+            assert learned["starts"] >= 1
+            assert learned["start_wait_s"] < 60.0
+            assert station.call().returncode == 0
+            assert json.loads(station.cli("call", "learned", "--json"))["mail_chance"] < learned["mail_chance"]

@@ -63,8 +63,8 @@ _ADVICE = {
     EtrnOutcome.NOTHING_WAITS: "",
     EtrnOutcome.PENDING: "",
     EtrnOutcome.AT_WORK: (
-        "Your provider said that it was already sending mail for {name}, but none came: it may still be waiting "
-        "for the time-out of an earlier call. Nothing to do: Dialpost asks again at the next connection."
+        "Your provider was already sending mail for {name}. If none came, it is still waiting for the time-out of "
+        "an earlier call. Nothing to do: Dialpost asks again."
     ),
     EtrnOutcome.TRY_LATER: (
         "Your provider supports ETRN but can't start its queue for {name} now. Nothing to do: Dialpost asks again "
