@@ -57,7 +57,9 @@ class Mutant:
 
     def _is_there(self, was: list[str], now: list[str]) -> bool:
         """Whether only the statement changed: the tests of another line would say nothing."""
-        first = max(0, self.line - 3)  # a decorator goes with the empty lines before it
+        first = self.line - 1
+        while first and (not was[first - 1].strip() or was[first - 1].lstrip().startswith("#")):
+            first -= 1  # a decorator goes with the empty lines and comments before it
         after = len(was) - self.last_line
         return was[:first] == now[:first] and was[self.last_line :] == now[len(now) - after :]
 
