@@ -1573,3 +1573,19 @@ def test_each_step_of_the_opening_has_its_time() -> None:
     core.tls_established(verified=True)
     core.data_to_send()
     assert times(core, b"250-x\r\n250 AUTH LOGIN\r\n")[1:] == [(Phase.LOGIN, 180.0)]
+
+
+def test_what_had_not_reached_the_server_when_it_was_cut_off_was_not_carried() -> None:
+    core = EsmtpClient(CLEAR, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250 x\r\n")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    for reply in (b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+        hear(core, reply)
+    core.feed(b"x" * 5000, last=False)
+    core.data_to_send()
+    core.note_unheard(2000)
+    finished, _ = core.failed("the line was cut")
+    assert isinstance(finished, Finished) and isinstance(finished.outcomes[0], Deferred)
+    assert finished.outcomes[0].carried_bytes == 3000

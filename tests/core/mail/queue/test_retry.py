@@ -11,7 +11,7 @@ from dialpost.core.config.model import OutboundConfig
 from dialpost.core.mail.envelope import Notify
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
 from dialpost.core.mail.queue.records import BY_STATION, RecipientState
-from dialpost.core.mail.queue.retry import after_try, delay_notice_is_due, give_up_is_due, pause_s
+from dialpost.core.mail.queue.retry import after_try, delay_notice_is_due, give_up_is_due, held_by_station, pause_s
 from dialpost.core.mail.reply import Reply
 from fakes import to_world
 
@@ -37,6 +37,18 @@ def test_a_real_try_counts_and_waits() -> None:
         last_try_s=NOW,
         last_reply="450 4.2.1 busy",
         last_by="mx.far.example",
+    )
+
+
+def test_what_the_station_holds_says_why_and_needs_no_further_notice() -> None:
+    before = to_world(attempts=2, next_try_s=5)
+    assert held_by_station(before, "cut twice") == replace(
+        before,
+        state=RecipientState.HELD,
+        last_reply="cut twice",
+        last_by=BY_STATION,
+        next_try_s=0,
+        delay_notified=True,
     )
 
 
