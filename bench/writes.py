@@ -32,7 +32,7 @@ def writes(work: Path, amounts: Amounts) -> list[Row]:
 
 
 def bytes_a_message(work: Path, make: Maker, mode: str, sessions: int, messages: int, size: int = 4096) -> float:
-    """Bytes written to an ext4 of this machine for each of some messages. In a mount namespace of its own."""
+    """Bytes written to an ext4 of this machine for each of some messages. In its own mount namespace."""
     disk = SmallDisk(work, f"disk-{mode}-{sessions}-{size}-{make.__name__}")
     try:
         contender = make(disk.mountpoint / "server", work / "logs" / f"{make.__name__}-writes")

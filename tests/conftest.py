@@ -1,7 +1,7 @@
 """No test touches the machine it runs on: its USB sticks, modems and GPIO lines, its own station, the network.
 
 What finds such things by itself is pointed at empty places for the whole run, children included. What a test opens,
-makes, renames or removes in this process all the same, outside temporary folders, fails the test that did it. (The
+makes, renames or removes in this process nevertheless, outside temporary folders, fails the test that did it. (The
 system tests have rigs of their own and are not watched.)
 
 Nor does a test leave a connection open when its event loop ends. Python 3.13 raises for one that a server

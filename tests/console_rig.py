@@ -1,4 +1,4 @@
-"""A daemon in a thread of its own, and consoles to it: scripted in this process, or the real program."""
+"""A daemon in its own thread, and consoles to it: scripted in this process, or the real program."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def typed(config_path: Path, *lines: str, lines_shown: int = 10_000, columns: in
 
 
 class Seat:
-    """The real program at a pseudo-terminal of its own, as over ssh."""
+    """The real program at its own pseudo-terminal, as over ssh."""
 
     def __init__(
         self, config_path: Path, *, term: str = "vt100", program: Sequence[str] = ("-m", "dialpost")

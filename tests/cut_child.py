@@ -1,4 +1,4 @@
-"""Run by test_recovery_cut: opens queue databases, each in a process of its own that is cut off at a step.
+"""Run by test_recovery_cut: opens queue databases, each in its own process that is cut off at a step.
 
 For each line of its input, a JSON array of the database's path, the step and the numbers of the bodies, it starts a
 process for that and writes how it ended. It is small and has all imported, so that this is quick: the tests' own

@@ -37,7 +37,7 @@ class FirstStartRig:
         return self
 
     def start_first(self) -> None:
-        """The first terminal; in a folder that is no longer empty the station goes on where it was."""
+        """The first terminal; in a folder that is no longer empty the station continues where it was."""
         self.first = pexpect.spawn(
             sys.executable,
             [

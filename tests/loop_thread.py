@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, ended as `asyncio.run` ends one: whatever still runs is cancelled, and what
+"""An event loop in its own thread, ended as `asyncio.run` ends one: whatever still runs is cancelled, and what
 was closed is closed before the loop is.
 """
 

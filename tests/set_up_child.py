@@ -1,4 +1,4 @@
-"""Whole first set-ups, each in a process of its own that is killed at a chosen write.
+"""Whole first set-ups, each in its own process that is killed at a chosen write.
 
 For each line `FOLDER N` of its input it makes one and writes how that ended. Imported once, all is there for each.
 N counts the writes made durable (fsync) since the start; at the Nth the process is gone, as by a power cut. 0: it

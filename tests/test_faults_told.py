@@ -241,7 +241,7 @@ def test_many_faults_are_a_few_lines() -> None:
 async def test_automatic_calls_for_a_host_that_refused_the_login_stop_until_its_settings_change(
     tmp_path: Path,
 ) -> None:
-    """Over a restart, too; a call for what the provider holds is made all the same."""
+    """Over a restart, too; a call for what the provider holds is made nevertheless."""
     async with smarthost() as host:
         deaf = socket.socket()
         deaf.bind(("127.0.0.1", 0))

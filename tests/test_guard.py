@@ -36,7 +36,7 @@ def lookup(name):
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> set[int]:
-    """Which of TOUCHES failed, each as a test of its own."""
+    """Which of TOUCHES failed, each as its own test."""
     work, own = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("own")
     cases = "".join(f"def test_{number}(tmp_path):\n    {line}\n" for number, line in enumerate(TOUCHES))
     (own / "test_touches.py").write_text(SCRIPT + cases)

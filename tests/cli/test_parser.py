@@ -28,7 +28,7 @@ os.write(3, repr(sorted(set(sys.modules) - before)).encode())
 
 
 def modules_of(folder: Path, *words: str) -> tuple[list[str], str]:
-    """What a process of its own imported for this command, besides what Python begins with, and what it printed."""
+    """What its own process imported for this command, besides what Python begins with, and what it printed."""
     out, into = os.pipe()
     script = f"import os; os.dup2({into}, 3)\n{COUNT}"
     done = subprocess.run(

@@ -171,7 +171,7 @@ sys.exit(streams.run_with_streams(command))
 
 
 def run(script: str, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
-    """The command in a process of its own, as a shell starts it."""
+    """The command in its own process, as a shell starts it."""
     environment = {"PATH": os.environ["PATH"], **kwargs.pop("env", {})}
     return subprocess.run(
         [sys.executable, "-c", script],

@@ -182,7 +182,7 @@ async def test_what_is_offered_is_answered_until_it_is_withdrawn(tmp_path: Path)
 
 @pytest.fixture
 async def talking(tmp_path: Path) -> AsyncIterator[tuple[ControlServer, Path, list[str]]]:
-    """A server with a method that keeps its connection, and what became of those connections."""
+    """A server with a method that keeps its connection, and what happened to those connections."""
     gone: list[str] = []
 
     async def stay(params: dict[str, str], talk: _Connection) -> str:

@@ -1,4 +1,4 @@
-"""Fuzz tests: input that no peer of ours should send, and what must hold all the same.
+"""Fuzz tests: input that no peer of ours should send, and what must hold nevertheless.
 
 A new one is a module `test_*.py` here:
 

@@ -35,7 +35,7 @@ async def echo(params: Mapping[str, JsonValue], asked: Asked) -> JsonValue:
 
 
 async def talk(path: Path, requests: list[bytes], *, is_half: bool) -> list[dict[str, dict[str, object] | str]]:
-    """Answers to all of them, and to a good one on a connection of its own."""
+    """Answers to all of them, and to a good one on its own connection."""
     reader, writer = await asyncio.open_unix_connection(path)
     data = b"".join(line + b"\n" for line in requests)
     writer.write(data[:-1] if is_half else data)

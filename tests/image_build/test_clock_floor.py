@@ -33,7 +33,7 @@ esac
         (0, None, FLOOR_S),  # a systemd older than the floor, the battery is empty
         (TRUE_S, None, TRUE_S),  # a battery clock that is right
         (TRUE_S, FLOOR_S + DAY_S, TRUE_S),
-        (TRUE_S, TRUE_S + DAY_S, TRUE_S),  # chronyd -s goes on from there itself
+        (TRUE_S, TRUE_S + DAY_S, TRUE_S),  # chronyd -s continues from there itself
         (EARLIEST_TRUE_TIME_S, FLOOR_S, EARLIEST_TRUE_TIME_S),
         (EARLIEST_TRUE_TIME_S - 1, FLOOR_S, FLOOR_S),
     ],

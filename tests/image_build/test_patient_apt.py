@@ -11,7 +11,7 @@ LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 1
 
 
 def _run(folder: Path, apt_get: str, patience_s: int = 60) -> subprocess.CompletedProcess[str]:
-    """With an apt-get of our own in front of the machine's."""
+    """With our own apt-get in front of the machine's."""
     (folder / "apt-get").write_text(f'#!/bin/sh\necho "$*" >>{folder}/calls\n{apt_get}\n')
     (folder / "apt-get").chmod(0o755)
     (folder / "sleep").write_text("#!/bin/sh\nexit 0\n")

@@ -38,7 +38,7 @@ MOST_UNEXPLAINED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A mutant, what became of it, and why that is no fault of the tests ("": it is)."""
+    """A mutant, what happened to it, and why that is no fault of the tests ("": it is)."""
 
     mutant: Mutant
     fate: Fate

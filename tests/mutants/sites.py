@@ -113,7 +113,7 @@ def sites_of(path: Path) -> list[list[Mutant]]:
         positions = ((node, *place) for node in of_kind for place in operator.mutation_positions(node))
         for occurrence, (node, start, end) in enumerate(positions):
             if _is_star(node) or any(first <= start and end <= last for first, last in idle):
-                continue  # counted all the same: an occurrence is a number among all positions
+                continue  # counted nevertheless: an occurrence is a number among all positions
             where = ".".join(filter(None, (path.stem, ASTQuery(node).get_definition_name())))
             line, last_line = statements.get(start[0], (start[0], start[0]))
             found[start, end].append(Mutant(path, line, last_line, where, name, occurrence))

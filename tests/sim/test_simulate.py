@@ -255,7 +255,7 @@ def short() -> Iterator[Path]:
 
 
 def test_the_console_is_on_a_pty_whose_path_the_panel_prints(short: Path) -> None:
-    """Sit down at it, commit, get up, come back; the panel goes on with the new configuration."""
+    """Sit down at it, commit, get up, come back; the panel continues with the new configuration."""
     child = pexpect.spawn(
         sys.executable,
         ["-m", "dialpost", "simulate", "--dir", str(short / "w"), "--dial-s", "0.1"],

@@ -35,7 +35,7 @@ board = "none"
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon in a thread of its own, so that the command line can be used as it is."""
+    """A daemon in its own thread, so that the command line can be used as it is."""
     path = tmp_path / "dialpost.toml"
     path.write_text(TEXT.format(folder=tmp_path))
     daemon, loop = Daemon(path), LoopThread()

@@ -63,7 +63,7 @@ big_message_bytes = 5000
 
 
 class Daemon:
-    """A station in a thread of its own, so that the command line can be used as it is."""
+    """A station in its own thread, so that the command line can be used as it is."""
 
     def __init__(self, folder: Path, more: str = "") -> None:
         self.path = folder / "dialpost.toml"

@@ -34,7 +34,7 @@ from loop_thread import LoopThread
 
 
 class Line:
-    """A simulated line in a thread of its own; `path` is the modem's port."""
+    """A simulated line in its own thread; `path` is the modem's port."""
 
     def __init__(self, settings: TelephoneSettings) -> None:
         self.telephone = Telephone(settings)

@@ -12,7 +12,7 @@ from dialpost.core.errors import ConfigError
 
 
 def test_the_default_is_the_settings_own() -> None:
-    assert StationConfig().run_dir == DEFAULT_RUN_DIR  # as it was before the tests got a folder of their own
+    assert StationConfig().run_dir == DEFAULT_RUN_DIR  # as it was before the tests got their own folder
     assert plain_run_dir("") == plain_run_dir('# run_dir = "/x"\n') == run_dir.DEFAULT_RUN_DIR
 
 

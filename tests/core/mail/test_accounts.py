@@ -108,7 +108,7 @@ def test_resolve(address: str, expected: Local | NotLocal | Unknown) -> None:
         ({}, Local(("anna",))),  # the first account
         ({"postmaster": "ben"}, Local(("ben",))),
         ({"postmaster": "gone"}, Local(("anna",))),
-        ({"accounts": []}, Local(("postmaster",))),  # a mailbox of its own until there is an account
+        ({"accounts": []}, Local(("postmaster",))),  # its own mailbox until there is an account
         ({"accounts": [Account("carl", enabled=False), Account("ben")]}, Local(("ben",))),
         ({"accounts": [Account("carl", enabled=False)]}, Local(("carl",))),
         ({"accounts": [Account("ben"), Account("postmaster")]}, Local(("postmaster",))),

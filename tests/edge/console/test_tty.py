@@ -112,7 +112,7 @@ def test_a_terminal_that_takes_nothing_is_given_up(pair: tuple[int, ConsoleTty])
 
 
 def stop_output(person: int) -> None:
-    """Press Ctrl-S, and wait until the kernel has obeyed: a worker of its own brings it the key."""
+    """Press Ctrl-S, and wait until the kernel has obeyed: its own worker brings it the key."""
     fcntl.ioctl(person, termios.TIOCPKT, struct.pack("i", 1))
     os.write(person, b"\x13")
     assert os.read(person, 100) == bytes([termios.TIOCPKT_STOP])

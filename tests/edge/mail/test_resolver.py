@@ -1,4 +1,4 @@
-"""The resolver against a name server of the test's own, with the faults name servers have."""
+"""The resolver against the test's own name server, with the faults name servers have."""
 
 from __future__ import annotations
 

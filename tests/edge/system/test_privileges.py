@@ -13,7 +13,7 @@ NOBODY = 65_534
 
 
 def in_child(work: Callable[..., Any]) -> str:
-    """Run `work` in a process of its own, which may change its user; its answer, a line of text."""
+    """Run `work` in its own process, which may change its user; its answer, a line of text."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.system, needs("postfix", "exim")]
 UNDER_WAY = {True: MAX_UNANSWERED_MESSAGES, False: 1}
 """With CHUNKING, and without: how many messages may have been sent whole without an answer, which bounds what one
 cut can double. The bound is the client's own (`Mailing._window_is_open`), whatever the server does; with DATA the
-next content waits for a 354, which comes behind the answer to the one before. Postfix often uses it up: it answers
+next content waits for a 354, which follows the previous answer. Postfix often uses it up: it answers
 when it has nothing more to read, so four that came together are taken and answered together. In a trace of 15 cuts
 the copies were those in doubt, or fewer where the cut reached Postfix first. Why 4: docs/decisions/0004.
 """

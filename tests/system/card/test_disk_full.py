@@ -98,7 +98,7 @@ def used_up(request: pytest.FixtureRequest, work: Path) -> Iterator[tuple[SmallD
 
 
 def on_disk(work: Path, disk: SmallDisk) -> Station:
-    """A station all of which lies on the disk, with a mailbox and two messages."""
+    """A station all of which is on the disk, with a mailbox and two messages."""
     return Station(disk.mountpoint / "station", log=work / "station.log")
 
 

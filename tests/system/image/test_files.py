@@ -80,7 +80,7 @@ def test_nothing_of_an_earlier_life_of_the_card_chooses_the_slot() -> None:
 
 
 def test_the_completion_offers_every_command_and_each_has_a_manual_page(work: Path) -> None:
-    """Each is read as it lies on the slot. The image has no `man` and no zsh: only the files can be looked at."""
+    """Each is read as it is on the slot. The image has no `man` and no zsh: only the files can be looked at."""
     _dump("/usr/share/bash-completion/completions/dialpost", work / "completion")
     press_tab = 'COMP_WORDS=(dialpost ""); COMP_CWORD=1; _dialpost; echo "${COMPREPLY[@]}"'
     script = f'source "$1"; complete -p dialpost; {press_tab}'

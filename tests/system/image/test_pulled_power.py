@@ -172,7 +172,7 @@ def _make_stick(work: Path) -> Path:
 
 
 class Lane:
-    """Some of the pulls, one after the other; several lanes run at once, each with a station of its own."""
+    """Some of the pulls, one after the other; several lanes run at once, each with its own station."""
 
     def __init__(self, number: int, share: Sequence[During], work: Path, say: Callable[[str], None]) -> None:
         self._number, self._share, self._say = number, share, say

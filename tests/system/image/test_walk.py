@@ -176,7 +176,7 @@ def test_the_button_calls_mail_flows_both_ways_and_it_hangs_up(walk: Walk) -> No
 
 
 def test_what_the_call_did(walk: Walk) -> None:
-    """By the station's own record, by pppd's at the other end, and by what lies in the mailbox there."""
+    """By the station's own record, by pppd's at the other end, and by what is in the mailbox there."""
     walk.comes_after("called")
     provider = walk.provider.guest
     (record,) = json.loads(walk.board.run("dialpost call history --json"))

@@ -197,7 +197,7 @@ def test_a_full_mailbox_takes_no_more_by_imap_either(station: Station, all_ways:
 def test_mail_moved_copied_appended_and_deleted_by_imap_counts_as_what_it_is(
     station: Station, all_ways: Mailboxes
 ) -> None:
-    """Both sums, Dovecot's and the station's, are what lies on the card, whatever a mail program does."""
+    """Both sums, Dovecot's and the station's, are what is on the card, whatever a mail program does."""
     station.cli("account", "edit", "anna", "--quota", "100000")
     inbox, trash = station.maildir("anna"), station.maildir("anna") / ".Trash"
     letters = 0

@@ -33,7 +33,7 @@ def data_of(work: Path, message_id: str, *, size: int = 2000) -> str:
     """A message in a file, as swaks --data takes it."""
     path = work / "message"
     content = make_message(message_id, ANNA, [f"ben@{DOMAIN}"], size=size)
-    path.write_bytes(content.removesuffix(b"\r\n"))  # swaks adds a line end of its own
+    path.write_bytes(content.removesuffix(b"\r\n"))  # swaks adds its own line end
     return f"@{path}"
 
 

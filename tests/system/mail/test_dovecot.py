@@ -78,7 +78,7 @@ def test_imap_and_pop3_show_what_was_delivered(station: Station, dovecot: Doveco
     pop.dele(1)
     pop.quit()
     assert len(maildir_files(station.maildir("anna"))) == 2
-    # Ben has a mailbox of his own, and it is empty.
+    # Ben has his own mailbox, and it is empty.
     other = imap(dovecot, "ben")
     assert other.select("INBOX") == ("OK", [b"0"])
     other.logout()

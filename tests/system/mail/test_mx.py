@@ -1,4 +1,4 @@
-"""Straight to the receivers (outbound.via = mx): a name server of the test's own, Postfix as receiver."""
+"""Straight to the receivers (outbound.via = mx): the test's own name server, Postfix as receiver."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A smarthost that wants TLS and a login: Exim, with a certificate of an authority of the test's own."""
+"""A smarthost that wants TLS and a login: Exim, with a certificate of the test's own authority."""
 
 from __future__ import annotations
 

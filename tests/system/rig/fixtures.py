@@ -24,7 +24,7 @@ def work() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def module_work() -> Iterator[Path]:
-    """A folder that the tests of a module share. Its name is short: sockets lie in it."""
+    """A folder that the tests of a module share. Its name is short: sockets are in it."""
     folder = Path(tempfile.mkdtemp(prefix="dp-img-"))
     yield folder
     if not os.environ.get("DIALPOST_TEST_KEEP"):  # to look at what a failed test left

@@ -45,7 +45,7 @@ class Ledger:
 
 
 class Loader:
-    """Keeps `sessions` connections busy until stopped; each message has an id and digest of its own.
+    """Keeps `sessions` connections busy until stopped; each message has its own id and digest.
 
     One that is not acknowledged (the server was killed) is not sent again: it may be there or not. `pause_s`:
     after a connection that was refused or lost.

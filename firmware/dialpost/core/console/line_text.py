@@ -90,7 +90,7 @@ class History:
         self._draft = ""
 
     def add(self, line: str) -> None:
-        """Keep a line, unless it is empty or the same as the one before."""
+        """Keep a line, unless it is empty or the same as the previous one."""
         if line.strip() and line != (self._lines[-1] if self._lines else ""):
             self._lines = [*self._lines, line][-self._most :]
         self.rewind()

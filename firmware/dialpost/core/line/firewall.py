@@ -5,7 +5,7 @@ contacts on a mail port (for ETRN, or to submit mail) may send mail from the sam
 name has to be looked up before the line is up. A provider that sends from hosts other than those contacted has to
 be named in relay.provider_networks (decision 11).
 
-It is an nftables table of our own, for the line's interface only, so that it neither needs nor disturbs the LAN's
+It is our own nftables table, for the line's interface only, so that it neither needs nor disturbs the LAN's
 rules. It also removes the TCP timestamp option from every SYN on the line: with it VJ header compression (RFC 1144)
 sends 12 bytes more in each packet, 40 instead of 3-5 in the worst case. Source: nft(8), "reset tcp option".
 """

@@ -34,7 +34,7 @@ class History(Texts, Protocol):
         """It is no longer on trial."""
 
     def revert(self, trial: Unproven, why: str, when_s: int, *, clock_trusted: bool) -> Commit | None:
-        """Restore the one before; None if there was none."""
+        """Restore the previous one; None if there was none."""
 
 
 class Parser(Protocol):

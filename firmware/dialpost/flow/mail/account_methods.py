@@ -1,6 +1,6 @@
 """The account methods on the control socket: `account.add`, `account.passwd` ... and `alias.add` ...
 
-They call `flow/mail/accounts`. If no daemon runs, a command calls the same methods on a service of its own, so
+They call `flow/mail/accounts`. If no daemon runs, a command calls the same methods on its own service, so
 both ways give the same answers.
 """
 

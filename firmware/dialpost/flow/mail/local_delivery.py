@@ -79,7 +79,7 @@ OnDelivered = Callable[[MessageRecord, RecipientRecord, Delivered], Awaitable[No
 
 @dataclass(slots=True)
 class _Job:
-    """One recipient of one message, and what became of it."""
+    """One recipient of one message, and what happened to it."""
 
     message: MessageRecord
     recipient: RecipientRecord

@@ -281,7 +281,7 @@ def test_root_reads_nothing_but_a_small_checked_request(
 def test_why_pppd_ended_is_reported_to_the_daemon_which_does_not_see_a_units_words(
     events: socket.socket, tmp_path: Path, child: str
 ) -> None:
-    """In a process of its own: root's side takes signals and ends with pppd's status."""
+    """In its own process: root's side takes signals and ends with pppd's status."""
     pppd = tmp_path / "bin" / "pppd"
     pppd.parent.mkdir()
     keeps = "sleep 60 &" if child != "none" else ""

@@ -33,7 +33,7 @@ class PowerCut(BaseException):
 
 @pytest.fixture(scope="module")
 def open_and_cut() -> Iterator[OpenAndCut]:
-    """Opens the database in a process of its own that is cut; whether that was before it had opened it."""
+    """Opens the database in its own process that is cut; whether that was before it had opened it."""
     with subprocess.Popen(
         [sys.executable, str(CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
     ) as child:

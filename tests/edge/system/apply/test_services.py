@@ -65,7 +65,7 @@ def test_one_that_does_not_run_yet_is_reported_nothing(monkeypatch: pytest.Monke
 
 
 def test_its_sandbox_lets_chronyc_talk() -> None:
-    """chronyc makes a socket of its own beside chronyd's, in a folder of another user."""
+    """chronyc makes its own socket beside chronyd's, in a folder of another user."""
     lines = UNIT.read_text().splitlines()
     assert "ReadWritePaths=-/run/chrony" in lines
     assert any(line.startswith("CapabilityBoundingSet=") and "CAP_DAC_OVERRIDE" in line for line in lines)

@@ -78,14 +78,14 @@ class Bundles:
         return "File not found" not in self._debugfs(slot, [f"stat {path}"], both=True)
 
     def release(self, slot: Path, version: str, build_s: int) -> None:
-        """Give the slot a version of its own."""
+        """Give the slot its own version."""
         text = self.read("/usr/lib/os-release", slot)
         text = re.sub(r"^IMAGE_VERSION=.*$", f"IMAGE_VERSION={version}", text, flags=re.MULTILINE)
         text = re.sub(r"^BUILD_ID=.*$", f"BUILD_ID={build_s}", text, flags=re.MULTILINE)
         self.write(slot, "/usr/lib/os-release", text)
 
     def newer_format(self, slot: Path, number: int) -> None:
-        """Give the queue's database a format of that number, each step a table of its own."""
+        """Give the queue's database a format of that number, each step its own table."""
         text = self.read(f"{_SITE}/{SCHEMA}", slot)
         steps = ", ".join(f'"CREATE TABLE novelty_{step} (key TEXT)"' for step in range(2, number + 1))
         changed = text.replace(FORMATS, f"= (_VERSION_1, {steps})")

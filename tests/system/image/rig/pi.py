@@ -33,7 +33,7 @@ ARGUMENTS = (
 
 
 _EMULATOR = CACHE / "emulator"
-"""QEMU of Debian 13 in a tree of its own (make image-deps)."""
+"""QEMU of Debian 13 in its own tree (make image-deps)."""
 
 
 class Model(Enum):

@@ -1,7 +1,7 @@
 """Small disks: an image file with ext4 on a loop device, to be filled or to count what is written to it.
 
 The kernel counts the sectors written to such a device, journal and metadata included. The caller has to
-be in a mount namespace of its own (`enter_mount_namespace`), so that nothing stays mounted after it.
+be in its own mount namespace (`enter_mount_namespace`), so that nothing stays mounted after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _inside: set[int] = set()
 
 
 def enter_mount_namespace() -> None:
-    """Put this process (and what it starts from now on) into a mount namespace of its own, once."""
+    """Put this process (and what it starts from now on) into its own mount namespace, once."""
     if os.getpid() in _inside:
         return
     libc = ctypes.CDLL(None, use_errno=True)

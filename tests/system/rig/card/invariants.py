@@ -32,7 +32,7 @@ READER, BOSS = "anna", "boss"
 LOCAL, REMOTE = f"{READER}@{DOMAIN}", "friend@world.example"
 PASSWORD = "correct horse battery"
 COUNTED = "max_commands"
-"""The setting every commit of these tests changes, to a number of its own: it tells which configuration is
+"""The setting every commit of these tests changes, to its own number: it tells which configuration is
 there.
 """
 _CONFIG = f"""\

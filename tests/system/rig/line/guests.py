@@ -82,7 +82,7 @@ class MailGuest(Guest):
         )
 
     def arrived(self, maildir: str) -> list[str]:
-        """The sorted Message-IDs of what lies in a Maildir of this guest, each message found whole."""
+        """The sorted Message-IDs of what is in a Maildir of this guest, each message found whole."""
         return arrived(self.fetch(maildir))
 
     def mail_log(self) -> str:

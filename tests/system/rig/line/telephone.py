@@ -1,4 +1,4 @@
-"""The simulated telephone line (dialpost.sim.telephone) for tests that wait for guests: in a thread of its own."""
+"""The simulated telephone line (dialpost.sim.telephone) for tests that wait for guests: in its own thread."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Guests: user-mode Linux, a whole Debian with a kernel of its own (and PPP) as an ordinary process.
+"""Guests: user-mode Linux, a whole Debian with its own kernel (and PPP) as an ordinary process.
 
-A guest boots in a second or two from a chroot that it sees read-only; what it writes lies in its memory and is
+A guest boots in a second or two from a chroot that it sees read-only; what it writes is in its memory and is
 gone with it. Its first serial line is the one it is wired to the telephone with (/dev/ttyS0 inside); on the second
-one an agent (guest/agent.py) does what the test says. All its processes are in a namespace of their own that ends
+one an agent (guest/agent.py) does what the test says. All its processes are in their own namespace that ends
 with the test's process, however that ends.
 """
 

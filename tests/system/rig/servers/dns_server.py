@@ -1,4 +1,4 @@
-"""A small name server that knows what a test tells it (UDP and TCP), on a port of its own of 127.0.0.1."""
+"""A small name server that knows what a test tells it (UDP and TCP), on its own port of 127.0.0.1."""
 
 from __future__ import annotations
 

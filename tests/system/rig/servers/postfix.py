@@ -43,7 +43,7 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix:
-    """One Postfix on a port of its own, with its queue and mailboxes under `directory`.
+    """One Postfix on its own port, with its queue and mailboxes under `directory`.
 
     Mail for `mailbox_domains` goes to Maildirs (`maildir(domain)`); anything else as `main` says.
     `directory` may lie on any file system; all that Postfix writes lies there.

@@ -77,7 +77,7 @@ class Part:
 
     @property
     def is_message(self) -> bool:
-        """Whether it is a message with a header of its own."""
+        """Whether it is a message with its own header."""
         return self.type in (b"message/rfc822", b"message/global") and not self.is_encoded
 
     @property

@@ -20,7 +20,7 @@ MAX_MESSAGE_ID = 250
 _MAX_VALUE_BYTES = 4096
 _MAX_DELIVERED_TO = 1000
 _MAX_AUTHORS = 10
-"""Fields of one kind that are examined; beyond that, the last replaces the one before."""
+"""Fields of one kind that are examined; beyond that, the last replaces the previous one."""
 _BODY_LOOK_BYTES = 4096
 
 FIELD = re.compile(rb"([!-9;-~\x80-\xff]+)[ \t]*:")

@@ -124,7 +124,7 @@ class Pppd:
             command = ["systemctl", "start", "--wait", UNIT]
         else:
             command = prepare(self._folder, request, self._folder / SOCKET)
-        # Not a session of its own: the tty would become its controlling terminal, and be hung up when pppd ends.
+        # Not its own session: the tty would become its controlling terminal, and be hung up when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 Where the system's route to a host leads is decided by whoever sets routes (a DHCP server on the LAN can), and it
 may change under a connection. A socket that is bound to the line's interface (SO_BINDTODEVICE, socket(7); without
-privileges since Linux 5.7) sends and receives there and nowhere else. The route is looked at first all the same: a
+privileges since Linux 5.7) sends and receives there and nowhere else. The route is looked at first nevertheless: a
 host that is reached another way is not on the line, and is connected to as any other, with TLS.
 """
 

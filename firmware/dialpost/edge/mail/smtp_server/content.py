@@ -1,7 +1,7 @@
 """Receiving a message: DATA and BDAT, in large pieces, never whole in memory (RFC 5321 §4.1.1.4, RFC 3030).
 
 Content that can't be kept (too large, a chunk out of place) is read to its end and discarded, so that the dialogue
-stays in step. Once the content is complete its commit runs as a task of its own: neither the end of the connection
+stays in step. Once the content is complete its commit runs as its own task: neither the end of the connection
 nor a cancellation of the session stops it halfway.
 """
 

@@ -206,7 +206,7 @@ class Session(Dialogue):
         return await self._commit(begun)
 
     async def smtp_BDAT(self, argument: bytes) -> Reply:
-        """Take a counted chunk of the content. A useless one is read all the same, to stay in step."""
+        """Take a counted chunk of the content. A useless one is read nevertheless, to stay in step."""
         chunk = parse_bdat(_text(argument))
         if isinstance(chunk, Reply):
             self._chunks_broken = self._mail is not None
@@ -214,7 +214,7 @@ class Session(Dialogue):
         pause_s = self.door.config.data_timeout_s
         try:
             arrival = await self._arrival_for(chunk)
-        except Exception as fault:  # the client sends the chunk all the same
+        except Exception as fault:  # the client sends the chunk nevertheless
             arrival = self._own_fault(fault)
         if isinstance(arrival, Reply):
             await take_chunk(self, None, chunk, pause_s)

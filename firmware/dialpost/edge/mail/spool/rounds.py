@@ -90,7 +90,7 @@ class SyncRounds:
     async def commit(self, body: OpenBody) -> int:
         """Make a body and its directory entry durable, and close it; returns its size.
 
-        After a cancellation it is finished all the same. Raises: OSError, StorageError.
+        After a cancellation it is finished nevertheless. Raises: OSError, StorageError.
         """
         if body.size >= _LARGE_BYTES:
             (result,) = await self._in_thread([body])

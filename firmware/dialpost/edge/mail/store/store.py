@@ -1,7 +1,7 @@
 """The queue database as the flows see it: coroutines over one writer and one reader thread.
 
 A method that changes something is durable when it returns. If the caller is cancelled while waiting, the change is
-made all the same. Queries see every change that has returned.
+made nevertheless. Queries see every change that has returned.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ class Writer:
 def _answer(group: list[_Task[Any]]) -> None:
     """Give every caller its result, in the event loop."""
     for task in group:
-        if task.future.done():  # the caller was cancelled; its change is made all the same
+        if task.future.done():  # the caller was cancelled; its change is made nevertheless
             continue
         if task.error is not None:
             task.future.set_exception(task.error)

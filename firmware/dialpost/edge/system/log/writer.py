@@ -1,4 +1,4 @@
-"""Writes the log to stderr from a thread of its own, because the reader of the log may stall.
+"""Writes the log to stderr from its own thread, because the reader of the log may stall.
 
 A pipe that nobody reads is full after 64 KiB, and a write to it then blocks for ever. So the event loop only queues
 lines. If the queue is full, lines are dropped and counted, and the count is logged as soon as writing works again.

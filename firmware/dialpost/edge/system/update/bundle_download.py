@@ -1,4 +1,4 @@
-"""An update in a file of our own, complete or not at all: fetched from a computer on the LAN (http://), or copied.
+"""An update in our own file, complete or not at all: fetched from a computer on the LAN (http://), or copied.
 
 TLS is not needed, because RAUC verifies the bundle's signature before it uses a byte of it. But what RAUC verified
 must be what it installs: root works on a copy that nobody else can write. Blocks.

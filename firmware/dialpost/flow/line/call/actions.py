@@ -25,7 +25,7 @@ from dialpost.flow.line.call.running import RunningCall
 from dialpost.flow.line.link import Link
 
 HANG_UP_S = 60.0
-"""The time the link has to hang up before the call counts as over all the same."""
+"""The time the link has to hang up before the call counts as over nevertheless."""
 SETTLE_S = 10.0
 """The time that ended actions have to record their outcomes before the link hangs up."""
 CUT_FOR_BUDGET = "cut in the middle of a message; raise the limit if your messages need longer"

@@ -120,7 +120,7 @@ class LineTurns:
             async with asyncio.timeout(PATIENCE_S):
                 await place
         except TimeoutError:
-            pass  # greeted all the same: a sender that waits longer gives up and defers its mail
+            pass  # greeted nevertheless: a sender that waits longer gives up and defers its mail
         except asyncio.CancelledError:
             if self._was_called(place):  # its turn came in the same moment: pass it on
                 self.fill()

@@ -1,1 +1,1 @@
-"""Mail going out: the flush, its lanes, and what became of each recipient."""
+"""Mail going out: the flush, its lanes, and what happened to each recipient."""

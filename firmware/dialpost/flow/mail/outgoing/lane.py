@@ -51,7 +51,7 @@ class Sender(Protocol):
 
 
 Record = Callable[[MessageRecord, Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
-"""Records outcomes and returns what became of them."""
+"""Records outcomes and returns what happened to them."""
 
 
 class LaneFate(Enum):

@@ -1,4 +1,4 @@
-"""Recording what became of each recipient: notices first, durably, then the rows, then the log.
+"""Recording what happened to each recipient: notices first, durably, then the rows, then the log.
 
 If the rows can't be written (card full or broken) they are kept in memory and written before anything else is sent:
 a message that the next hop has accepted must not be sent again because the card failed.
@@ -119,7 +119,7 @@ class Cuts(Protocol):
         """The connection broke before it was acknowledged. Returns why it must be held now, "" if it need not."""
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; in the one before, this number of bytes was taken."""
+        """A call is on line; in the previous one, this number of bytes was taken."""
 
 
 Job = tuple[MessageRecord, Sequence[Outcome]]
@@ -163,7 +163,7 @@ class OutcomeRecord:
                 self._unwritten.pop(key, None)
 
     async def record(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-        """Record one message's outcomes; returns what became of them (a bounce without room for it is deferred).
+        """Record one message's outcomes; returns what happened to them (a bounce without room for it is deferred).
 
         Raises: StorageError; the outcomes are then kept for `write_left_over`.
         """
@@ -230,7 +230,7 @@ class OutcomeRecord:
         if passed_on:
             try:
                 await self._notices.relayed(message, passed_on)
-            except StorageError as error:  # the delivery counts all the same: it must not be repeated for a notice
+            except StorageError as error:  # the delivery counts nevertheless: it must not be repeated for a notice
                 maillog.fault("notice: not stored", queue_id=message.queue_id, error=error)
         if refused:
             try:

@@ -98,7 +98,7 @@ class CutMessages:
         return words
 
     async def call_begins(self, last_call_bytes: int) -> None:
-        """A call is on line; in the one before, hosts took this number of bytes. What may go now is released."""
+        """A call is on line; in the previous one, hosts took this number of bytes. What may go now is released."""
         try:
             histories = await self._recalled()
             for queue_id, history in histories.items():

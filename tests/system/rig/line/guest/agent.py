@@ -47,7 +47,7 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start(request: dict[str, Any], line: BinaryIO) -> dict[str, Any]:
-    """In the background, in a session of its own; its output goes out as it comes, its end when it ends."""
+    """In the background, in its own session; its output goes out as it comes, its end when it ends."""
     name = request["name"]
     process = subprocess.Popen(
         request["argv"],
@@ -108,7 +108,7 @@ def main() -> None:
         if request["do"] == "off":
             break
         threading.Thread(target=_serve, args=(request, out), daemon=True).start()
-    os.sync()  # what lies on the machine's side
+    os.sync()  # what is on the machine's side
     ctypes.CDLL(None).reboot(_POWER_OFF)
 
 
