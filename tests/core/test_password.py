@@ -78,6 +78,7 @@ def test_good_enough(password: str) -> None:
         ("🐚" * 129, "too long"),
         ("12345678\n", "control character"),
         ("1234\x005678", "control character"),
+        ("1234\x7f5678", "control character"),
         ("        ", "only blanks"),
     ],
 )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config.model import LanConfig
+from dialpost.core.config.model import Config, LanConfig, LanMethod
 from dialpost.core.config.text import parse_config
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.intake_rules import (
@@ -145,3 +145,9 @@ def test_the_sides_of_a_configuration() -> None:
             has_line,
             parse_networks([LanConfig().fallback_address])[0],
         )
+
+
+def test_the_router_is_the_gateway_of_a_static_lan() -> None:
+    assert AT_A_ROUTER.router == "192.168.5.1"
+    dhcp = LanConfig(method=LanMethod.DHCP, gateway="192.168.5.1")
+    assert Sides.from_config(replace(Config(), lan=dhcp)).router == ""

@@ -54,6 +54,8 @@ def test_one_call_over_another_line_does_not_spoil_it() -> None:
     calls = [call(online_s=40, bytes_up=100_000) for _ in range(19)] + [call(online_s=1, bytes_up=1_000_000)]
     assert line_speed(calls, 33_600).rate_bps == pytest.approx(20_000)
     assert line_speed(calls[10:], 33_600).rate_bps == pytest.approx(20_000), "the second of ten"
+    rising = [call(online_s=8, bytes_up=10_000 * number) for number in range(2, 22)]
+    assert line_speed(rising, 33_600).rate_bps == pytest.approx(190_000), "the third of twenty"
     assert line_speed(calls[11:], 33_600).rate_bps == pytest.approx(8_000_000), "of nine it is the first"
 
 

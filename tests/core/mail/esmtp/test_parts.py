@@ -122,7 +122,9 @@ def test_extensions() -> None:
     assert read_extensions(Reply(250, ("x",))) == Extensions(greeted_by="x")
 
 
-@pytest.mark.parametrize("line, limit", [("SIZE", 0), ("SIZE 0", 0), ("SIZE x", 0), ("SIZE ²", 0), ("SIZE 7", 7)])
+@pytest.mark.parametrize(
+    "line, limit", [("SIZE", 0), ("SIZE 0", 0), ("SIZE x", 0), ("SIZE ²", 0), ("SIZE 7", 7), ("SIZE 7 8", 7)]
+)
 def test_a_size_limit(line: str, limit: int) -> None:
     offered = read_extensions(Reply(250, ("x", line)))
     assert (offered.size, offered.size_limit) == (True, limit)

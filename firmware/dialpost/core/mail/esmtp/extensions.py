@@ -32,7 +32,7 @@ def read_extensions(reply: Reply) -> Extensions:
     """
     found: dict[str, list[str]] = {}
     for line in reply.lines[1:]:
-        keyword, *parameters = line.replace("=", " ", 1).upper().split() or [""]
+        keyword, *parameters = line.replace("=", " ").upper().split() or [""]
         found.setdefault(keyword, []).extend(parameters)
     limit = found.get("SIZE", [])
     return Extensions(
