@@ -244,9 +244,29 @@ async def test_a_lean_handshake_is_the_usual_one(pair: Pair, queue: Queue) -> No
     assert (end.fate, end.tls, peer.connections) == (SessionFate.DONE, "TLSv1.3", 1)
 
 
-async def test_a_lean_handshake_that_always_fails_is_tried_twice_and_then_in_clear(queue: Queue) -> None:
+def no_tls_after_all() -> Peer:
+    """A peer that agrees to TLS and can't do it."""
     peer = Peer(ModelServer(OFFERS))
     peer.model.answers = lambda verb, *_: "220 go" if verb == "STARTTLS" else None
+    return peer
+
+
+async def test_a_lean_handshake_that_failed_in_another_use_of_the_host_stops_no_mail(
+    pair: Pair, queue: Queue
+) -> None:
+    """ETRN's host is often the smarthost: it lacks the lean group from now on, and the old session with it."""
+    peer, faulty = Peer(ModelServer(OFFERS), tls=pair.context()), no_tls_after_all()
+    client, message, fates = SmtpClient(ca_file=pair.certificate, is_lean=True), queue.left[0], []
+    async with peer.serving() as target, faulty.serving() as other:
+        for host, settings in [(target, REQUIRED), (other, OPPORTUNISTIC), (target, REQUIRED)]:
+            queue.left = [message]
+            fates.append((await client.send(host, settings, queue.next_message, queue.on_outcome)).fate)
+    assert fates == [SessionFate.DONE] * 3
+    assert peer.resumed == [False, False]
+
+
+async def test_a_lean_handshake_that_always_fails_is_tried_twice_and_then_in_clear(queue: Queue) -> None:
+    peer = no_tls_after_all()
     end = await send(peer, queue, OPPORTUNISTIC, SmtpClient(is_lean=True))
     assert (end.fate, end.messages, end.tls, peer.connections) == (SessionFate.DONE, 1, "", 3)
 

@@ -42,14 +42,15 @@ class TlsMemory:
         self._is_lean = is_lean
         self._not_lean: set[str] = set()
         self._contexts: dict[tuple[TlsVerify, bool], ssl.SSLContext] = {}
-        self._sessions: dict[TlsUse, ssl.SSLSession] = {}
+        self._sessions: dict[TlsUse, tuple[ssl.SSLContext, ssl.SSLSession]] = {}
+        """With the context each belongs to: no other accepts it."""
 
     def begin(self, use: TlsUse, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> ssl.SSLObject:
         """A TLS object before its handshake. Raises: ssl.SSLError, OSError, ValueError."""
         context = self._context(use.verify, is_lean=self._is_lean_with(use.host))
-        return context.wrap_bio(
-            incoming, outgoing, server_hostname=use.host or None, session=self._sessions.get(use)
-        )
+        kept = self._sessions.get(use)
+        session = kept[1] if kept is not None and kept[0] is context else None
+        return context.wrap_bio(incoming, outgoing, server_hostname=use.host or None, session=session)
 
     def check(self, use: TlsUse, connection: ssl.SSLObject) -> None:
         """Check what the handshake itself does not. Raises: TlsRefusedError."""
@@ -67,7 +68,7 @@ class TlsMemory:
         if connection.session is None:
             return
         self._sessions.pop(use, None)
-        self._sessions[use] = connection.session
+        self._sessions[use] = connection.context, connection.session
         if len(self._sessions) > MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]  # the one not used for longest
 
