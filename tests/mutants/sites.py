@@ -147,7 +147,7 @@ def _idle_spans(tree: ast.Module) -> Iterator[tuple[Position, Position]]:
             idle += [
                 keyword.value
                 for call in node.decorator_list
-                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "dataclass"
+                if isinstance(call, ast.Call) and ast.unparse(call.func) in {"dataclass", "dataclasses.dataclass"}
                 for keyword in call.keywords
             ]
         elif isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":

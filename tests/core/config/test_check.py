@@ -207,5 +207,14 @@ def test_a_password_that_others_could_read(way: str, more: str, begins: str) -> 
     assert warnings(parse_config(text.replace('user = "u"\npassword = "p"\n', ""))) == ()
 
 
+def test_a_route_whose_password_others_could_read_is_named() -> None:
+    routes = "".join(
+        f'[[outbound.route]]\ndomains = ["{name}.example"]\nhost = "mx.{name}.example"\n{login}'
+        for name, login in (("b", ""), ("c", 'user = "u"\npassword = "p"\ntls = "none"\n'))
+    )
+    [found] = warnings(parse_config(CALM + routes))
+    assert found.startswith('outbound.route[2].tls = "none" may expose outbound.route[2].password')
+
+
 def test_the_defaults_contradict_nothing() -> None:
     assert list(faults(Config())) == []

@@ -229,6 +229,7 @@ def test_behind_a_section_its_keys_follow_and_behind_an_item_that_item_s() -> No
     assert "outbound.route[" in names and "outbound.smarthost" in names
     inner = [name for name, _ in keys("outbound.route[2].")]
     assert "outbound.route[2].host" in inner and "outbound.route[" not in inner
+    assert "outbound.route[" in [name for name, _ in keys("outbound.root[2].")]
 
 
 TABLE = Language(

@@ -176,4 +176,5 @@ def _day(word: str) -> int:
     ]
     if len(found) != 1:
         raise ValueError(_WRONG_DAY)
-    return found[0]
+    [day] = found
+    return day

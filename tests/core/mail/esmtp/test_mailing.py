@@ -7,8 +7,10 @@ import pytest
 from dialpost.core.mail.esmtp.expected import (
     MAX_UNANSWERED_BYTES,
     MAX_UNANSWERED_MESSAGES,
+    WAIT_S,
     Ask,
     Expected,
+    limit_s,
     window_is_open,
 )
 from dialpost.core.mail.esmtp.extensions import Extensions
@@ -148,3 +150,9 @@ def test_once_all_is_answered_no_reset_is_needed() -> None:
         wire.take_output()
         assert at_work(mailing) == (False, False)
         assert mailing.receive(OK)
+
+
+def test_the_next_reply_is_waited_for_not_the_last() -> None:
+    transaction = a_transaction()
+    due = [Expected(Ask.DATA, transaction), Expected(Ask.DOT, transaction)]
+    assert limit_s(due, answers_groups=True) == WAIT_S[Ask.DATA] < WAIT_S[Ask.DOT]
