@@ -209,6 +209,38 @@ class FakeFlush:
         return tuple(self.waiting)[:1]
 
 
+class FakePace:
+    """The pace of a line (flow/line/pace): `total` bytes may be in flight inbound; it keeps what it hears."""
+
+    def __init__(self, total: int = 0) -> None:
+        self.total = total
+        self.given: list[int] = []
+        self.round_trips: list[float] = []
+
+    def inbound_bytes(self) -> int:
+        return self.total
+
+    def heard(self, round_trip_s: float) -> None:
+        self.round_trips.append(round_trip_s)
+
+    def given_inbound(self, given: int) -> None:
+        self.given.append(given)
+
+
+class FakeWire:
+    """A client's TCP connection (core/mail/session.Wire): the windows it was given, in order."""
+
+    def __init__(self, round_trip_s: float = 0.0) -> None:
+        self.windows: list[int] = []
+        self._round_trip_s = round_trip_s
+
+    def set_window(self, window: int) -> None:
+        self.windows.append(window)
+
+    def round_trip_s(self) -> float:
+        return self._round_trip_s
+
+
 class FakeInbound:
     """The provider's side, played by the test: `deliver` takes some seconds and ends with a message."""
 

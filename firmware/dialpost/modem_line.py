@@ -21,6 +21,7 @@ from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
 from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at
 from dialpost.edge.line.gateway_link import DialupGateway
+from dialpost.edge.line.ppp.compressed import crossed
 from dialpost.edge.line.ppp.pppd import Pppd
 from dialpost.edge.line.serial_port import open_port
 from dialpost.edge.mail.resolver import Resolver
@@ -32,6 +33,7 @@ from dialpost.flow.line.link import Link, NoLink
 from dialpost.flow.line.modem.dialled_line import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
 from dialpost.flow.line.modem.refused_pin import RefusedPin
+from dialpost.flow.line.pace import LinePace
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
 from dialpost.flow.memory import Memory
 from dialpost.flow.system.clock_setter import ClockSetter
@@ -155,6 +157,11 @@ def modem_line(
     if config.ppp.use_peer_dns and not config.dns.servers:
         everybody.insert(0, _NameService(resolver))
     return ModemLink(config.ppp, modem, ppp, plan, request, watchers=everybody, ready=setter.ready), plan
+
+
+def line_pace(config: Config) -> LinePace:
+    """What the line of a call may have in flight, by what the kernel counts of it."""
+    return LinePace(crossed, mtu=config.ppp.mtu)
 
 
 def expected_rate_bps(config: Config) -> int:

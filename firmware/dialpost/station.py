@@ -22,7 +22,6 @@ from dialpost.core.control.serving import ServedMethods
 from dialpost.core.control.station import Status
 from dialpost.core.errors import DialpostError, StorageError
 from dialpost.core.faults import Fault
-from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
@@ -75,7 +74,7 @@ from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
 from dialpost.flow.system.control import control_methods
 from dialpost.flow.system.update_news import UpdateNews
-from dialpost.modem_line import configured_link, expected_rate_bps, in_vain
+from dialpost.modem_line import configured_link, expected_rate_bps, in_vain, line_pace
 from dialpost.opening import Opening, keep_room
 from dialpost.smtp_doors import SmtpDoors
 from dialpost.station_status import StationStatus
@@ -116,8 +115,9 @@ class Station:
         )
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
-        self.line_trust = LineTrust(config)
-        self.client = SmtpClient(line=self.line_trust, is_lean=config.link.kind is LinkKind.MODEM)
+        self.line_trust, self.pace = LineTrust(config), line_pace(config)
+        is_lean = config.link.kind is LinkKind.MODEM
+        self.client = SmtpClient(line=self.line_trust, is_lean=is_lean, in_flight=self.pace.outbound_bytes)
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self._smtp = SmtpDoors(config)
@@ -220,7 +220,7 @@ class Station:
         if most_connections < config.smtp.max_connections:
             _log.warning("connections: file descriptors for %s only", most_connections)
         self.intake = Intake(
-            config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound,
+            config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound, pace=self.pace,
             on_accepted=self._accepted, as_held=self.big_messages.as_held, most_connections=most_connections,
             line_trust=self.line_trust,
         )  # fmt: skip
@@ -286,7 +286,7 @@ class Station:
 
     def _line_rate(self, rate_bps: int) -> None:
         """Buffers are kept short according to what the line can carry."""
-        self.client.in_flight_bytes = line_shaping.outbound_bytes(rate_bps)
+        self.pace.begins(rate_bps if self.config.ppp.shaping else 0)
         self.intake.line_rate(rate_bps)
 
     async def _clock_stepped(self) -> None:

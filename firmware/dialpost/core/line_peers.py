@@ -21,3 +21,18 @@ def is_line(interface: str) -> bool:
 def served_at_once(rate_bps: int) -> int:
     """How many of the provider's connections are served at once: enough to keep the line busy."""
     return SERVED_AT_ONCE if rate_bps >= 14_400 else 3
+
+
+def level(total: int, needs: list[int]) -> int:
+    """The most that each may have in flight, in bytes, so that all together have `total` where they need it.
+
+    `needs` are what each could have in flight at most; where all together need less than `total`, none is limited
+    to less than that. A small message never has more in flight than itself: it leaves the rest to the large ones.
+    """
+    left, others = total, len(needs)
+    for need in sorted(needs):
+        if need * others > left:
+            return left // others
+        left -= need
+        others -= 1
+    return total

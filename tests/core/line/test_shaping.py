@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.line import shaping as line_shaping
-from dialpost.core.line.shaping import SLOW_BPS, commands, mtu_for, shape
+from dialpost.core.line.shaping import SLOW_BPS, Standing, commands, in_flight_bytes, mtu_for, shape
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,10 @@ def test_the_packet_follows_the_rate(rate_bps: int, mtu: int) -> None:
     assert shape(rate_bps).mtu == mtu
 
 
-def test_slow_lines_get_a_window_of_whole_segments() -> None:
+def test_a_connection_on_a_slow_line_begins_with_a_window_for_a_small_message() -> None:
     for rate_bps in (300, 2400, 9600, 33_600, 57_600, 128_000, SLOW_BPS):
-        line = shape(rate_bps)
-        segment = line.mtu - 40
-        assert line.window >= segment and line.window % segment == 0
-        assert line.delay_based
-    assert shape(33_600).window == 536
-    assert shape(SLOW_BPS).window > shape(57_600).window
+        assert shape(rate_bps).window == (9 * 256 if rate_bps < 14_400 else 4 * 536)
+        assert shape(rate_bps).delay_based
 
 
 def test_fast_lines_are_left_alone() -> None:
@@ -43,24 +39,36 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
     routes = [command for command in found if command[:3] == ["ip", "route", "replace"]]
     assert [route[3] for route in routes] == ["192.0.2.1"] + ["default"] * default_route
     for route in routes:
-        assert route[-8:] == ["window", "536", "initcwnd", "3", "rto_min", "3s", "congctl", "vegas"]
+        assert route[-8:] == ["window", "2144", "initcwnd", "3", "rto_min", "3s", "congctl", "vegas"]
         assert route[route.index("dev") + 1] == "ppp3"
 
 
 @pytest.mark.parametrize(
-    ("rate_bps", "expected"),
-    [(300, 1024), (2400, 1024), (9600, 1024), (33_600, 3216), (56_000, 5360), (115_200, 0)],
+    ("rate_bps", "round_trip_s", "ratio", "standing", "segments"),
+    [
+        (33_600, 0.0, 1.0, Standing.LEAN, 1),
+        (33_600, 0.0, 1.0, Standing.BESIDE, 3),
+        (33_600, 0.0, 1.0, Standing.ALONE, 8),  # a second: 4200 bytes
+        (33_600, 0.15, 1.0, Standing.LEAN, 3),  # the line holds 630
+        (33_600, 0.15, 3.0, Standing.LEAN, 5),  # 1890
+        (33_600, 0.15, 3.0, Standing.BESIDE, 12),  # 1890 and 4410
+        (2400, 1.8, 1.0, Standing.LEAN, 4),  # 540 and one of 256
+        (2400, 1.8, 1.0, Standing.ALONE, 6),  # three
+        (2400, 1.8, 3.0, Standing.ALONE, 10),  # 1620 and 900
+    ],
 )
-def test_our_own_connections_fill_no_more_than_the_line_carries_in_a_moment(rate_bps: int, expected: int) -> None:
-    """1024 are four segments of a slow line; beyond 56 kbit/s a modem's CONNECT tells nothing of the line."""
-    assert line_shaping.outbound_bytes(rate_bps) == expected
+def test_what_may_be_in_flight_is_what_the_line_holds_and_a_little_that_waits(
+    rate_bps: int, round_trip_s: float, ratio: float, standing: Standing, segments: int
+) -> None:
+    segment = mtu_for(rate_bps) - 40
+    assert in_flight_bytes(rate_bps, round_trip_s, ratio, standing) == segments * segment
+
+
+def test_what_is_in_flight_is_in_packets_of_the_configured_size() -> None:
+    assert in_flight_bytes(33_600, 0.0, 1.0, Standing.BESIDE, mtu=1000) == 3 * 960
 
 
 def test_vegas_is_tuned_only_where_it_is_used() -> None:
     tuned = line_shaping.tunables(line_shaping.shape(33_600))
     assert tuned == {"/sys/module/tcp_vegas/parameters/alpha": 16, "/sys/module/tcp_vegas/parameters/beta": 24}
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}
-
-
-def test_what_may_be_in_flight_is_half_a_second_of_the_line() -> None:
-    assert shape(256_000).window == 5 * 536  # 16 kB by six connections

@@ -82,6 +82,21 @@ def test_chat_and_pppd_dial_and_hang_up(ends: tuple[TelephoneLine, ProviderGuest
     provider.wait(provider.answering)
 
 
+def test_any_user_may_ask_how_much_the_line_compresses(ends: tuple[TelephoneLine, ProviderGuest, Guest]) -> None:
+    """The kernel's own counts, of its own deflate: what the station's buffers follow."""
+    _, _, caller = ends
+    _dial(caller, "pppd")
+    caller.wait_for_log("pppd", "remote IP address", within_s=30)
+    caller.run("ping", "-c", "3", "-i", "0.3", "-s", "1000", "-p", "20", PROVIDER_ADDRESS)
+    ask = "from dialpost.edge.line.ppp.compressed import crossed; print(crossed())"
+    said = caller.run("setpriv", "--reuid=65534", "--clear-groups", "python3", "-c", ask).stdout
+    up, wire_up, down, wire_down = map(int, re.findall(r"=(\d+)", said))
+    assert up > 3000 and down > 3000, said
+    assert 0 < wire_up < up / 4 and 0 < wire_down < down / 4, f"blanks shrink to nearly nothing: {said}"
+    caller.signal("pppd")
+    caller.wait("pppd")
+
+
 def test_chat_is_told_busy_and_a_cut_line_says_no_carrier(ends: tuple[TelephoneLine, ProviderGuest, Guest]) -> None:
     line, provider, caller = ends
     line.answer_next("BUSY")

@@ -5,27 +5,30 @@ at the far end). Bulk data in one direction fills them and delays every reply an
 directions take turns instead of sharing the line. Nobody can look into these buffers, and compression makes shaping
 by bytes wrong by a factor, so the amount in flight is limited at its source:
 
-- inbound by the receive window, one segment for each connection (six are served at once, see
-flow/mail/incoming/line_turns);
-- outbound by edge/mail/smtp_client/outlet, under delay-based congestion control (TCP Vegas), which finds the true
-  rate whatever the compression;
+- inbound by the receive windows. A connection begins with the window of a small message (its route's `window`);
+  from its first message on, all with a message under way share `in_flight_bytes` (flow/mail/incoming/line_windows);
+- outbound by edge/mail/smtp_client/outlet, which hands the kernel no more than that. The kernel's own congestion
+  control on the line, TCP Vegas, only has to stay out of the way;
 - both by short packets: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
 
-Fast lines need none of this. `make bench` measures the effect of each measure (docs/performance.md).
+The amount follows the rate, the round trip and the compression of the call (flow/line/pace). Fast lines need none
+of this. `make bench` measures the effect of each measure (docs/performance.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from dialpost.core.line_peers import served_at_once
+from enum import Enum
+from math import ceil
 
 SLOW_BPS = 256_000
 """Above this rate the kernel's defaults are good enough."""
 HEADERS_BYTES = 40
 """IPv4 and TCP without options."""
-IN_FLIGHT_S = 0.5
-"""How much of the line's time may be in flight inbound over all connections served at once."""
+START_BYTES = 2100
+"""The receive window of a new connection: a small message in one flight."""
+ASSUMED_ROUND_TRIP_S = 0.5
+"""Until a connection was made."""
 FIRST_SEGMENTS = 3
 LEAST_RTO_S = 3
 """The minimum retransmission time-out: a full line's round trip is 1-2 s, and losses are rare (V.42 repairs
@@ -36,16 +39,24 @@ VEGAS_PACKETS = (16, 24)
 """Vegas' alpha and beta (the defaults are 2 and 4): how far it lets the round trip grow. It mistakes the queue in
 the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
 inbound mail kept busy. edge/mail/smtp_client/outlet limits what is in flight instead."""
-OUTBOUND_S = 0.75
-"""How much of the line's time a connection of ours may fill."""
-LEAST_OUTBOUND_SEGMENTS = 4
 SURE_BPS = 56_000
 """Above this rate a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
 
 
+class Standing(Enum):
+    """How much may wait in a direction's buffers so that it never runs dry: packets, or time where they shrink."""
+
+    ALONE = (3, 1.0)
+    """Nothing comes the other way that would have to wait."""
+    BESIDE = (3, 0.35)
+    """Both directions are full."""
+    LEAN = (1, 0.0)
+    """The other way goes in lock-step, and each of its replies waits behind this."""
+
+
 @dataclass(frozen=True, slots=True)
 class LineShape:
-    """`mtu` in bytes; `window` is the receive window of one connection in bytes, 0 = the kernel decides."""
+    """`mtu` in bytes; `window` is the first receive window of a connection in bytes, 0 = the kernel decides."""
 
     mtu: int
     window: int
@@ -65,8 +76,7 @@ def shape(rate_bps: int, mtu: int = 0) -> LineShape:
     if rate_bps > SLOW_BPS:
         return LineShape(mtu, 0, delay_based=False)
     segment = mtu - HEADERS_BYTES
-    share = rate_bps / 8 * IN_FLIGHT_S / served_at_once(rate_bps)
-    return LineShape(mtu, max(1, round(share / segment)) * segment, delay_based=True)
+    return LineShape(mtu, ceil(START_BYTES / segment) * segment, delay_based=True)
 
 
 def tunables(line: LineShape) -> dict[str, int]:
@@ -79,12 +89,16 @@ def tunables(line: LineShape) -> dict[str, int]:
     }
 
 
-def outbound_bytes(rate_bps: int) -> int:
-    """How much a connection of ours may have in flight on a line of this rate (bits per second), 0 = no limit."""
-    if rate_bps > SURE_BPS:
-        return 0
-    segment = mtu_for(rate_bps) - HEADERS_BYTES
-    return max(LEAST_OUTBOUND_SEGMENTS, round(rate_bps / 8 * OUTBOUND_S / segment)) * segment
+def in_flight_bytes(rate_bps: int, round_trip_s: float, ratio: float, standing: Standing, mtu: int = 0) -> int:
+    """How many bytes before compression keep one direction of a line busy: what it holds itself, and what waits.
+
+    In whole segments. `round_trip_s` is that of an idle line, `ratio` the bytes before compression for one on the
+    line, `mtu` as configured.
+    """
+    carried = rate_bps / 8 * ratio
+    segment = (mtu or mtu_for(rate_bps)) - HEADERS_BYTES
+    packets, seconds = standing.value
+    return ceil((carried * round_trip_s + max(packets * segment, carried * seconds)) / segment) * segment
 
 
 def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[list[str]]:

@@ -5,7 +5,6 @@ The server (an edge) speaks the protocol; the intake (a flow) decides. Both know
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -88,15 +87,21 @@ class MessageSink(Protocol):
         """The client closed its side, or the connection is gone. May come before the answer, and more than once."""
 
 
+class Wire(Protocol):
+    """The TCP connection of a client on a slow line."""
+
+    def set_window(self, window: int) -> None:
+        """Let the client have about this many bytes in flight."""
+
+    def round_trip_s(self) -> float:
+        """The shortest round trip it has seen, 0 if unknown."""
+
+
 class Turn(Protocol):
     """A connection's turn on a slow line (flow/mail/incoming/line_turns)."""
 
-    def works(self, declared_bytes: int, widen: Callable[[int], None]) -> None:
-        """A message begins; `declared_bytes` is its SIZE=, 0 if it was not given.
-
-        `widen` is called with the number of segments for which the line has room, instead of the one with which a
-        connection begins.
-        """
+    def works(self, declared_bytes: int, wire: Wire) -> None:
+        """A message begins; `declared_bytes` is its SIZE=, 0 if it was not given."""
 
     def rests(self) -> None:
         """A message is over."""

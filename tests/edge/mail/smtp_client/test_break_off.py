@@ -83,7 +83,7 @@ async def test_in_doubt_is_what_went_ahead_and_no_answer_came_to(store: Callable
     """With CHUNKING several messages go ahead. Each answer that still came counts, whatever ends the connection."""
     model = ModelServer(ALL)
     peer = AnswersThenResets(model, answered)
-    queue, client = Queue([store(number) for number in range(8)]), SmtpClient()
+    queue, client = Queue([store(number) for number in range(2 * MAX_UNANSWERED_MESSAGES)]), SmtpClient()
     async with peer.serving() as target:
         end = await asyncio.wait_for(start(client, target, queue), 60)
     assert end.fate is SessionFate.LOST

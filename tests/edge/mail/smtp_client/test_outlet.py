@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dialpost.edge.mail.smtp_client.connection import WRITE_HIGH_BYTES, Connection
+from dialpost.edge.mail.smtp_client.outlet import InFlight
 from known import known
 
 LIMIT = 3216
@@ -28,9 +29,12 @@ class Receiver:
         self.listener.setblocking(False)
 
     async def connect(self, in_flight_bytes: int) -> Connection:
+        return await self.connect_with(lambda round_trip_s: in_flight_bytes)
+
+    async def connect_with(self, in_flight: InFlight) -> Connection:
         loop = asyncio.get_running_loop()
         self.ends: list[object] = []
-        self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight_bytes)
+        self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight)
         await loop.create_connection(lambda: connection, *self.listener.getsockname())
         self.peer, _ = await loop.sock_accept(self.listener)
         return connection
@@ -98,3 +102,32 @@ async def test_a_line_that_is_gone_leaves_nothing_that_still_looks(receiver: Rec
     await asyncio.sleep(0)
     assert connection.unwritten == 0
     assert known(connection._outlet)._timer is None
+
+
+async def test_the_limit_follows_the_line_while_content_goes(receiver: Receiver) -> None:
+    limits = [LIMIT]
+    round_trips: list[float] = []
+
+    def in_flight_bytes(round_trip_s: float) -> int:
+        round_trips.append(round_trip_s)
+        return limits[0]
+
+    connection = await receiver.connect_with(in_flight_bytes)
+    connection.write(CONTENT)
+    assert 0 < in_flight(connection) <= LIMIT
+    limits[0] = 2 * LIMIT
+    got, most = 0, 0
+    while most <= LIMIT:  # more than before is in flight at some time, or this reads until all is there
+        got += len(await receiver.read(500))
+        most = max(most, in_flight(connection))
+        assert got < len(CONTENT)
+    limits[0] = 0  # a line that is not limited takes all at once
+    while connection._outlet is not None and connection._outlet.held:
+        await receiver.read()
+    assert min(round_trips) > 0
+
+
+async def test_a_line_without_a_limit_is_full_when_the_kernel_is(receiver: Receiver) -> None:
+    connection = await receiver.connect(0)
+    connection.write(b"x")
+    assert connection.is_writable

@@ -30,6 +30,7 @@ from dialpost.flow.mail.incoming.connection_pools import Pool
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
 from dialpost.flow.mail.incoming.message import Incoming
+from fakes import FakePace
 from known import known
 
 HOST = "mail.clinic.example"
@@ -111,6 +112,7 @@ class Rig:
             spool,
             Mailboxes(),
             activity=self.activity,
+            pace=FakePace(),
             on_accepted=self.told.append,
             monotonic=lambda: self.monotonic_s,
             wall_clock=lambda: self.now_s,

@@ -7,25 +7,22 @@ from typing import Any
 import pytest
 
 from dialpost.flow.mail.incoming.line_turns import (
-    MOST_SEGMENTS,
     PATIENCE_S,
     REST_S,
-    SETTLED_S,
-    SMALL_BYTES,
     STALLED_S,
     LineTurns,
 )
-from fakes import run_virtual
+from dialpost.flow.mail.incoming.line_windows import SMALL_BYTES
+from fakes import FakePace, FakeWire, run_virtual
 
 
 class Crowd:
     """Connections that come at once; `served` is the order in which they were."""
 
     def __init__(self, count: int, *, at_once: int = 2, last_sign_s: Callable[..., Any] = lambda: None) -> None:
-        self.turns = LineTurns(last_sign_s, served_at_once=at_once)
+        self.turns = LineTurns(last_sign_s, FakePace(), served_at_once=at_once)
         self.served: list[int] = []
         self.turn_of: dict[int, Any] = {}
-        self.windows: dict[int, Any] = {}
         self.tasks = [asyncio.create_task(self._come(number)) for number in range(count)]
 
     async def _come(self, number: int) -> None:
@@ -33,8 +30,7 @@ class Crowd:
         self.served.append(number)
 
     def works(self, number: int, declared_bytes: int) -> None:
-        """`windows` has what each connection may fill."""
-        self.turn_of[number].works(declared_bytes, lambda n: self.windows.setdefault(number, []).append(n))
+        self.turn_of[number].works(declared_bytes, FakeWire())
 
     async def leave(self, *numbers: int) -> None:
         for number in numbers:
@@ -123,40 +119,20 @@ def test_a_fourth_is_let_in_when_four_small_ones_fill_three_turns() -> None:
     run_virtual(scene())
 
 
-def test_few_large_messages_share_the_line_once_nobody_new_comes_and_are_only_ever_given_more() -> None:
+def test_who_works_has_a_share_of_the_line_until_it_rests_or_leaves() -> None:
     async def scene() -> None:
-        crowd = Crowd(4, at_once=6, last_sign_s=asyncio.get_running_loop().time)
-        await crowd.settle()
-        for number in range(4):
-            crowd.works(number, 80_000)
-        assert crowd.windows == {}
-        await asyncio.sleep(SETTLED_S + 0.1)
-        assert crowd.windows == {0: [2], 1: [2]}  # six segments for four
-        await crowd.leave(0, 1)
-        assert [crowd.windows[number] for number in (2, 3)] == [[2, 3], [2, 3]]
-        crowd.turn_of[2].rests()
-        assert crowd.windows[3] == [2, 3, MOST_SEGMENTS]
-        await crowd.leave(2)
-        assert crowd.windows[3] == [2, 3, MOST_SEGMENTS]
-        crowd.tasks.append(asyncio.create_task(crowd._come(4)))
-        await crowd.settle()
-        crowd.works(4, 80_000)
-        await asyncio.sleep(SETTLED_S / 2)
-        assert 4 not in crowd.windows
-
-    run_virtual(scene())
-
-
-def test_small_messages_keep_their_one_segment() -> None:
-    async def scene() -> None:
-        crowd = Crowd(6, at_once=6, last_sign_s=asyncio.get_running_loop().time)
-        await crowd.settle()
-        crowd.works(0, 80_000)
-        crowd.works(1, 1000)
-        await asyncio.sleep(SETTLED_S + 0.1)
-        assert crowd.windows == {}  # six connections, six segments
-        await crowd.leave(2, 3, 4)
-        assert crowd.windows == {0: [2, 3, 4]}
+        pace = FakePace(6000)
+        turns = LineTurns(lambda: None, pace, served_at_once=2)
+        first, second = await turns.turn(), await turns.turn()
+        wires = FakeWire(), FakeWire()
+        first.works(0, wires[0])
+        second.works(0, wires[1])
+        assert [wire.windows[-1] for wire in wires] == [3000, 3000]
+        first.rests()
+        first.done()
+        assert wires[1].windows[-1] == 6000
+        second.done()
+        assert pace.given[-1] == 0
 
     run_virtual(scene())
 

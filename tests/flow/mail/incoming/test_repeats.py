@@ -35,6 +35,7 @@ from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.intake import Intake
+from fakes import FakePace
 
 HOST = "mail.clinic.example"
 CONFIG = Config(
@@ -94,6 +95,7 @@ class Station:
             self.spool,
             Mailboxes(),
             activity=InboundActivity(lambda: 0.0),
+            pace=FakePace(),
             on_accepted=self.accepted,
             line_trust=LineTrust(CONFIG),
         )

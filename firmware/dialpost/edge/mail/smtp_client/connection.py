@@ -23,7 +23,7 @@ from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.esmtp.tls_use import TlsUse
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
-from dialpost.edge.mail.smtp_client.outlet import Outlet
+from dialpost.edge.mail.smtp_client.outlet import InFlight, Outlet, no_limit
 from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 WRITE_HIGH_BYTES = 16_384
@@ -40,12 +40,12 @@ class Connection(asyncio.Protocol):
     """A connection made by `loop.create_connection`.
 
     `on_data` gets the data received (decrypted, inside TLS); `on_end` is called once, with what broke the
-    connection, or None if the other side closed it in order. `in_flight_bytes` limits what the kernel holds at a
-    time; 0 = the kernel decides (see `outlet`).
+    connection, or None if the other side closed it in order. `in_flight` limits what the kernel holds at a time
+    (see `outlet`).
     """
 
     def __init__(
-        self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], in_flight_bytes: int = 0
+        self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], in_flight: InFlight = no_limit
     ) -> None:
         self.bytes_up = 0
         self.bytes_down = 0
@@ -55,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._on_end = on_end
         self._on_writable: Callable[[], None] = lambda: None
         self._transport: asyncio.Transport | None = None
-        self._in_flight_bytes = in_flight_bytes
+        self._in_flight = in_flight
         self._outlet: Outlet | None = None
         self._writable = True
         self._ended = False
@@ -72,7 +72,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_writable(self) -> bool:
         """Whether more may be written now."""
-        return self._writable and not (self._in_flight_bytes and self.unwritten >= WRITE_HIGH_BYTES)
+        return self._writable and (self._outlet is None or self._outlet.held < WRITE_HIGH_BYTES)
 
     @property
     def unwritten(self) -> int:
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with contextlib.suppress(OSError):  # not Linux
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        self._outlet = Outlet(self._transport, self._in_flight_bytes, self._on_room)
+        self._outlet = Outlet(self._transport, self._in_flight, self._on_room)
 
     def data_received(self, data: bytes) -> None:
         self.bytes_down += len(data)

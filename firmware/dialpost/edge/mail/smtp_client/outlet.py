@@ -4,8 +4,8 @@ TCP fills every buffer on the way with seconds of a slow line; the other directi
 wait behind them, and the directions take turns. Congestion control does not help: one that looks at losses never
 learns (a modem's line loses nothing), and one that looks at delay (Vegas) mistakes the other direction's traffic
 for its own queue. A route's `cwnd lock` works only for hosts of which the kernel has metrics. So at most
-`in_flight_bytes` are with the kernel, sent or unsent, until the other side has acknowledged them (SIOCOUTQ,
-tcp(7)); the rest waits here (decision 10).
+what `in_flight` says are with the kernel, sent or unsent, until the other side has acknowledged them (SIOCOUTQ,
+tcp(7)); the rest waits here (decision 10). The limit follows the line (flow/line/pace) and is asked for each time.
 
 Runs in the event loop; polls the kernel's count while something waits.
 """
@@ -15,21 +15,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from dialpost.edge.ground.tcp import round_trip_s
 from dialpost.edge.mail.smtp_client.heard import unacknowledged
+
+InFlight = Callable[[float], int]
+"""The bytes that may be in flight, from the shortest round trip the connection has seen; 0: no limit."""
+
+
+def no_limit(round_trip_s: float) -> int:
+    """The kernel decides."""
+    del round_trip_s
+    return 0
+
 
 LOOK_S = 0.05
 """The polling interval: a third of the time that a packet of 576 bytes takes at 33.6 kbit/s."""
 
 
 class Outlet:
-    """Writes to `transport`. `in_flight_bytes` 0: no limit. `on_room` is called when less waits than before."""
+    """Writes to `transport` what `in_flight` allows. `on_room` is called when less waits than before."""
 
-    def __init__(self, transport: asyncio.Transport, in_flight_bytes: int, on_room: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, in_flight: InFlight, on_room: Callable[[], None]) -> None:
         self._transport = transport
         self._on_room = on_room
-        self._limit = in_flight_bytes
+        self._in_flight_bytes = in_flight
         self._waiting = bytearray()
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes kept back for want of room on the line."""
+        return len(self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -43,7 +59,7 @@ class Outlet:
 
     def write(self, data: bytes) -> None:
         """Send when the line has room."""
-        if not self._limit:
+        if not self._limit() and not self._waiting:
             self._transport.write(data)
             return
         self._waiting += data
@@ -68,7 +84,8 @@ class Outlet:
     def _pump(self) -> None:
         if self._timer is not None:
             return
-        room = self._limit - self._in_flight() - self._transport.get_write_buffer_size()
+        limit = self._limit()
+        room = limit - self._in_flight() - self._transport.get_write_buffer_size() if limit else len(self._waiting)
         if room > 0:
             self._transport.write(bytes(self._waiting[:room]))
             del self._waiting[:room]
@@ -81,6 +98,9 @@ class Outlet:
         self._pump()
         if len(self._waiting) < before:
             self._on_room()
+
+    def _limit(self) -> int:
+        return self._in_flight_bytes(round_trip_s(self._transport.get_extra_info("socket")))
 
     def _in_flight(self) -> int:
         return unacknowledged(self._transport.get_extra_info("socket"))

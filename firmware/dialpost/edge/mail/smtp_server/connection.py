@@ -27,7 +27,7 @@ from aiosmtpd.smtp import SMTP
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.edge.ground.transports import abort
-from dialpost.edge.mail.smtp_server.interface import came_in_on, widen_window
+from dialpost.edge.mail.smtp_server.interface import came_in_on
 from dialpost.edge.mail.smtp_server.lines import (
     BareLineFeedError,
     ConnectionEndedError,
@@ -161,10 +161,6 @@ class Connection(Unsearched, SMTP):
             wire.close()
         else:
             self._tcp_wait = self.loop.call_later(pause_s, self._close_when_heard, 2 * pause_s)
-
-    def widen_window(self, segments: int) -> None:
-        """Let the client have this many segments in flight to us (on a slow line the window begins with one)."""
-        widen_window(self._wire.get_extra_info("socket"), segments)
 
     @property
     def has_input(self) -> bool:

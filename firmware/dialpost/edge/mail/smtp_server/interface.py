@@ -1,4 +1,4 @@
-"""A connection as the kernel sees it: its interface, the one thing a peer can't choose, and its window.
+"""A connection as the kernel sees it: its interface, the one thing a peer can't choose, its window and round trip.
 
 A peer chooses its own address, and this machine accepts packets for its LAN address on any interface. But with each
 TCP connection Linux keeps the interface of the packet that completed its handshake (tcp_v4_syn_recv_sock,
@@ -12,6 +12,8 @@ import contextlib
 import socket
 import struct
 from typing import Protocol
+
+from dialpost.edge.ground.tcp import round_trip_s
 
 _IP_PKTINFO, _IP_PKTOPTIONS = 8, 9
 _IPV6_2292PKTOPTIONS, _IPV6_RECVPKTINFO = 6, 49
@@ -63,9 +65,23 @@ def carried_bytes(sock: TcpSocket) -> int:
         return 0
 
 
-def widen_window(sock: socket.socket, segments: int) -> None:
-    """Let the client have this many segments in flight, but never fewer than the kernel accepts."""
-    with contextlib.suppress(OSError):
-        window = segments * sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-        if window > LEAST_WINDOW * 0.9:  # the kernel would make a smaller one wider than wanted
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, window)
+class LineWire:
+    """A client's TCP connection, as its turn on a slow line sees it (core/mail/session.Wire)."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def set_window(self, window: int) -> None:
+        """Let the client have about this many bytes in flight, in whole segments.
+
+        Older kernels begin to grow the window again whenever it is set, so it is only set when it changes.
+        """
+        with contextlib.suppress(OSError):
+            segment = self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+            wanted = max(LEAST_WINDOW, window // segment * segment)
+            if wanted != self._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP):
+                self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, wanted)
+
+    def round_trip_s(self) -> float:
+        """The shortest round trip it has seen, 0 if unknown."""
+        return round_trip_s(self._sock)

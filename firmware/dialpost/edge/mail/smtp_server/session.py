@@ -20,6 +20,7 @@ from dialpost.core.mail.smtp_commands import (
 )
 from dialpost.edge.mail.smtp_server.content import TOO_LARGE, Arrival, take_chunk, take_data
 from dialpost.edge.mail.smtp_server.dialogue import Dialogue
+from dialpost.edge.mail.smtp_server.interface import LineWire
 from dialpost.edge.mail.smtp_server.lines import (
     BadCommandError,
 )
@@ -150,7 +151,8 @@ class Session(Dialogue):
         self._refused_mail = False
         self._mail = command.envelope
         if self._turn is not None:
-            self._turn.works(command.declared_bytes, self.widen_window)
+            wire = LineWire(self._wire.get_extra_info("socket"))
+            self._turn.works(command.declared_bytes, wire)
         return SENDER_OK
 
     def _not_yet(self) -> Reply | None:

@@ -27,6 +27,7 @@ from dialpost.flow import maillog
 from dialpost.flow.mail.incoming.connection_pools import ConnectionPools, Pool
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.flow.mail.incoming.line_turns import LineTurns
+from dialpost.flow.mail.incoming.line_windows import Pace
 from dialpost.flow.mail.incoming.login_throttle import LoginThrottle
 from dialpost.flow.mail.incoming.mailbox_room import Place, Rooms
 from dialpost.flow.mail.incoming.message import (
@@ -88,6 +89,7 @@ class Intake:
         mailboxes: Mailboxes,
         *,
         activity: InboundActivity,
+        pace: Pace,
         on_accepted: Callable[[MessageRecord], None],
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
@@ -108,7 +110,7 @@ class Intake:
         most = smtp.max_connections if most_connections is None else most_connections
         self._pools = ConnectionPools(most, smtp.max_connections_per_peer, self._pool)
         self._turns = LineTurns(
-            lambda: activity.last_byte_s, served_at_once=served_at_once(config.link.line_rate_bps)
+            lambda: activity.last_byte_s, pace, served_at_once=served_at_once(config.link.line_rate_bps)
         )
         self._takes_turns = config.link.kind is not LinkKind.GATEWAY
         window = RepeatWindow(config.smtp.duplicate_window_hours * _HOUR_S)
