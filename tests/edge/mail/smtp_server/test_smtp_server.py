@@ -63,6 +63,18 @@ async def test_a_peer_that_the_policy_offers_no_tls_gets_none_nor_a_login(listen
     assert policy.of("login") == []
 
 
+async def test_tls_that_was_offered_is_not_refused_because_the_line_was_trusted_meanwhile() -> None:
+    """As when ETRN reaches the host from which this connection came a moment ago."""
+    policy = NotingPolicy()
+    async with door(policy, tls=server_tls()) as connect:
+        client = await connect()
+        client.send("EHLO x.example\r\n")
+        assert "250-STARTTLS" in await client.reply()
+        policy.has_tls = False
+        await client.starttls()
+        assert await client.talk("NOOP") == ["250 2.0.0 Ok"]
+
+
 async def test_commands_that_send_no_mail() -> None:
     async with door(NotingPolicy()) as connect:
         client = await connect()

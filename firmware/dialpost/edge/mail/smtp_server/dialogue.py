@@ -65,7 +65,7 @@ class Dialogue(Connection):
         self.peer = Peer("", door.listener)
         self._let_in = False
         self._turn: Turn | None = None
-        self._said_ehlo = False
+        self._said_ehlo = self._has_offered_tls = False
         self._mail: Envelope | None = None
         self._refused_mail = self._refused_rcpt = False
         self._arrival: Arrival | None = None

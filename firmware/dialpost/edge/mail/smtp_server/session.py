@@ -67,6 +67,7 @@ class Session(Dialogue):
         self._hello(argument, is_extended=True)
         offered = [self.door.hostname, "PIPELINING", f"SIZE {self.door.config.max_message_bytes}"]
         if self._may_starttls():
+            self._has_offered_tls = True
             offered.append("STARTTLS")
         if self._may_log_in():
             offered.append("AUTH PLAIN LOGIN")
@@ -89,7 +90,10 @@ class Session(Dialogue):
         return base + ("S" if self.peer.tls else "") + ("A" if self.peer.account is not None else "")
 
     def _may_starttls(self) -> bool:
-        return self.door.tls_context is not None and not self.peer.tls and self.door.policy.offers_tls(self.peer)
+        """What was offered once stays offered: the line may become a trusted one between EHLO and STARTTLS."""
+        if self.door.tls_context is None or self.peer.tls:
+            return False
+        return self._has_offered_tls or self.door.policy.offers_tls(self.peer)
 
     def _may_log_in(self) -> bool:
         return bool(self.peer.tls) and self.peer.account is None
