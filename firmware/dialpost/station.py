@@ -62,7 +62,7 @@ from dialpost.flow.mail.incoming.intake import Intake
 from dialpost.flow.mail.local_delivery import LocalDelivery
 from dialpost.flow.mail.outgoing.etrn import etrn_if_wanted
 from dialpost.flow.mail.outgoing.flush import Flush
-from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, login_settings
 from dialpost.flow.mail.queue.big_messages import BigMessages
 from dialpost.flow.mail.queue.control import QueueControl
 from dialpost.flow.mail.queue.cut_messages import CutMessages
@@ -184,8 +184,7 @@ class Station:
             config.station.hostname, self.spool, self.store, self.accounts, on_accepted=self._accepted,
             wall_clock=clock.wall_s,
         )  # fmt: skip
-        logins = {HostUse.OUTBOUND: digest(config.outbound), HostUse.ETRN: digest(config.etrn)}
-        self.host_troubles = HostTroubles(self._host_troubles_changed, logins)
+        self.host_troubles = HostTroubles(self._host_troubles_changed, login_settings(config))
         self.updates = UpdateNews(UpdateFile(), UpdateNotes(self._data), self.panel, self.bouncer.tell_postmaster)
         self.delivery = LocalDelivery(
             self.store, self.spool, self.mailboxes, self.accounts, hostname=config.station.hostname,

@@ -1136,6 +1136,18 @@ def test_on_a_trusted_line_no_password_goes_in_clear(more: dict[str, Any], offer
     assert told in ended.reason and "Set ppp.trusted_line to false" in ended.reason
 
 
+def test_on_a_trusted_line_a_refused_login_names_what_allows_no_other() -> None:
+    """Many hosts offer CRAM-MD5 without a password that it could be checked against."""
+    offers = "250-x\r\n250 AUTH PLAIN CRAM-MD5"
+    sent, events, _ = opening(ON_TRUSTED_LINE, "220 x", offers, "334 PDFAeD4=", "535 no")
+    assert sent[-1] == "QUIT" and not any(line.startswith("AUTH PLAIN") for line in sent)
+    ended = is_a(Ended, events[-1])
+    assert (ended.fate, ended.reason) == (
+        SessionFate.LOGIN_REFUSED,
+        "the server refused the login by CRAM-MD5, the only one with ppp.trusted_line",
+    )
+
+
 class GoesAhead(ModelServer):
     """Takes content after a go-ahead that is not 354."""
 

@@ -1,9 +1,12 @@
 """Hosts that need an operator: told until they serve us; a refused login is not tried before something changed."""
 
+from dataclasses import replace
+
 import pytest
 
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.mail.smtp_target import SessionFate
-from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
+from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse, login_settings
 from fakes import MemoryCallStore
 
 OUT, ETRN = HostUse.OUTBOUND, HostUse.ETRN
@@ -58,6 +61,16 @@ async def test_a_refused_login_outlives_a_restart_but_no_commit_of_its_settings(
     again = HostTroubles(settings={ETRN: "the same"})
     await again.recall(store)
     assert not again.is_barred(ETRN, "etrn.example", 25)
+
+
+def test_the_trust_in_the_line_is_a_setting_of_each_login_on_it() -> None:
+    """A login by CRAM-MD5 alone was refused: with trusted_line = false it may go well, so it is tried."""
+    plain = Config()
+    trusted = replace(plain, ppp=replace(plain.ppp, trusted_line=True))
+    for use in HostUse:
+        assert login_settings(plain)[use] != login_settings(trusted)[use]
+    routers = [replace(one, link=replace(one.link, kind=LinkKind.GATEWAY)) for one in (plain, trusted)]
+    assert login_settings(routers[0]) == login_settings(routers[1]) == login_settings(plain)
 
 
 @pytest.mark.parametrize("kept", ["", "x", "[1]", '[{"use": 1}]', '[{"use": "etrn", "port": "x"}]', "{}", "null"])

@@ -215,7 +215,8 @@ class Opening:
 
     def _mechanism_refused(self, reply: Reply) -> SessionRefused | None:
         """Try the next mechanism; after a refused name or password, only one more: hosts count wrong passwords."""
-        refused = SessionRefused(SessionFate.LOGIN_REFUSED, "the server refused the login", reply)
+        by = "" if self._settings.trust is not Trust.IN_USE else " by CRAM-MD5, the only one with ppp.trusted_line"
+        refused = SessionRefused(SessionFate.LOGIN_REFUSED, f"the server refused the login{by}", reply)
         tells_of_the_way = reply.code in _MECHANISM_REFUSED or self._is_cancelled
         if not self._mechanisms or (self.refused is not None and not tells_of_the_way):
             return self.refused or refused

@@ -16,6 +16,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from types import MappingProxyType
 
+from dialpost.core.config.digest import digest
+from dialpost.core.config.model import Config
+from dialpost.core.config.trust import trusts_line
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.smtp_target import NEEDS_OPERATOR, SessionFate
@@ -29,6 +32,12 @@ class HostUse(Enum):
 
     OUTBOUND = "outbound"
     ETRN = "etrn"
+
+
+def login_settings(config: Config) -> dict[HostUse, str]:
+    """A digest of the settings that decide each login. On a trusted line, that trust is one of them."""
+    line = (config.ppp,) if trusts_line(config) else ()
+    return {HostUse.OUTBOUND: digest(config.outbound, *line), HostUse.ETRN: digest(config.etrn, *line)}
 
 
 @dataclass(frozen=True, slots=True)
