@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from rig.line.exchange import Exchange
 from rig.needs import needs_guests
+from rig.processes import eventually
 
 from dialpost.sim.telephone_line import TelephoneSettings
 
@@ -54,3 +56,24 @@ def test_a_carrier_cut_at_a_random_byte(exchange: Exchange, number: int) -> None
     print(f"{told}: {events.count('CONNECT')} calls by itself, {more} by command")  # noqa: T201
     exchange.line.check()
     exchange.is_spoilt = False
+
+
+def test_a_message_that_the_line_cuts_each_time_is_held_and_arrives_once_the_line_carries_it(
+    exchange: Exchange,
+) -> None:
+    """The carrier is lost 60 kB into each call, and the message needs more than that."""
+    exchange.afresh({**_SETTINGS, "call": {**_SETTINGS["call"], "redial_attempts": 0}})
+    exchange.is_spoilt = True
+    (big,) = exchange.station.submit([(150_000, 1)], prefix="big")
+    small = exchange.station.submit([(2000, 3)], prefix="small")
+    for _ in range(2):
+        exchange.line.cut_after("up", 60_000)
+        exchange.station.call()
+        eventually(lambda: not exchange.line.is_up, what="the line is down")
+    (held,) = json.loads(exchange.station.cli("queue", "list", "--json"))
+    assert held["recipients"][0]["state"] == "held", f"{held}\n{exchange.story()}"
+    eventually(lambda: exchange.outbound_arrived() == sorted(small), what="the small ones are across")
+    exchange.station.cli("queue", "release", held["queue_id"])
+    status, said = exchange.station.call()
+    assert status == 0, f"{said}\n{exchange.story()}"
+    eventually(lambda: exchange.outbound_arrived() == sorted([big, *small]), what="the big one is across, once")
