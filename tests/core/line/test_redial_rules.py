@@ -13,6 +13,7 @@ from dialpost.core.call_reason import CallReason
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.redial_rules import (
     COUNTED,
+    KEPT_NUMBERS,
     KEPT_TRIES,
     MayDial,
     RedialHistory,
@@ -254,3 +255,10 @@ def test_the_age_of_a_try_is_kept_in_tenths_of_a_second() -> None:
     kept = failed(1.23456).to_json(3.0, 0.0, trusted=False)
     assert kept["numbers"] == {A: [[1.8, "busy"]]}
     assert failed(5.0).to_json(3.0, 0.0, trusted=False)["numbers"] == {A: [[0.0, "busy"]]}
+
+
+def test_the_numbers_tried_last_are_kept() -> None:
+    history = RedialHistory()
+    for number in range(KEPT_NUMBERS + 1):
+        history = history.tried(str(number), DialResult.BUSY, float(number))
+    assert list(history.numbers) == [str(number) for number in range(1, KEPT_NUMBERS + 1)]

@@ -136,8 +136,8 @@ class RedialHistory:
         if result not in COUNTED:
             return self
         tries = (*self.numbers.get(number, ()), Try(now_s, result))[-KEPT_TRIES:]
-        kept = dict(list(others.items())[-(KEPT_NUMBERS - 1) :])
-        return RedialHistory({**kept, number: tries})
+        latest = {**others, number: tries}
+        return RedialHistory(dict(list(latest.items())[-KEPT_NUMBERS:]))
 
     def by_person(self) -> RedialHistory:
         """The operator asked for a call: every series starts over."""

@@ -109,6 +109,13 @@ def test_a_slow_gap_is_looked_for_while_none_was_seen() -> None:
     assert gap_s(seen) < 20.0
 
 
+def test_a_message_that_followed_makes_it_likelier_that_another_does() -> None:
+    habits = NEW
+    for _ in range(20):
+        habits = habits.followed(1.0)
+    assert habits.chance(Promise.MORE) > 0.85 > NEW.chance(Promise.MORE)
+
+
 def test_a_second_ask_tells_nothing_of_how_late_it_starts() -> None:
     asked = KNOWN.began(Promise.AGAIN, 39.0)
     assert asked.starts == KNOWN.starts
