@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -51,6 +52,7 @@ class Peer:
         self.drop_at: bytes | None = None  # reset the connection once this was read
         self.stop_reading_after: int | None = None
         self.small_buffers = False
+        self.new_model: Callable[[], ModelServer] | None = None  # where connections are served side by side
         self.on_read: Callable[[bytes], object] = lambda data: None
         self.muted, self.gone = asyncio.Event(), asyncio.Event()
         self.resumed: list[bool] = []  # of each TLS connection
@@ -74,6 +76,11 @@ class Peer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        if self.new_model is not None:
+            served = copy.copy(self)
+            served.model, served.new_model = self.new_model(), None
+            await served._serve(reader, writer)
+            return
         self.model.closed = False
         self.model._forget()
         self.model._mode, self.model._buffer = "command", b""

@@ -12,10 +12,11 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 
+from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.esmtp.lessons import Lesson
 from dialpost.core.mail.esmtp.line_trust import LineTrust, on_trusted_line
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
-from dialpost.core.mail.esmtp.tls_use import after_failed_tls
+from dialpost.core.mail.esmtp.tls_use import after_failed_tls, tls_use
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
@@ -28,6 +29,7 @@ from dialpost.core.mail.smtp_target import (
     Trust,
 )
 from dialpost.edge.mail.smtp_client.driver import SessionDriver
+from dialpost.edge.mail.smtp_client.handover import Handover
 from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
 from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
 from dialpost.edge.mail.smtp_client.outlet import InFlight, no_limit
@@ -69,6 +71,7 @@ class SmtpClient:
         self._past_up = 0
         self._past_down = 0
         self._past_tls = TlsCost()
+        self._asking: dict[tuple[str, int, ConnectSettings], Handover] = {}
 
     @property
     def bytes_up(self) -> int:
@@ -114,7 +117,9 @@ class SmtpClient:
                 talk.is_to_repeat = bool(mail.fallen)
             return mail.delivered
 
-        end = await self._converse(target, settings, work)
+        end = await self._in_handed_over(target, settings, work)
+        if end is None:
+            end = await self._converse(target, settings, work)
         for message, outcomes in fallen:  # there was no other session
             await on_outcome(message, outcomes)
         return end
@@ -124,6 +129,8 @@ class SmtpClient:
 
         That distinguishes messages that were sent in full and got no reply (RFC 1047), which a cancellation can't.
         """
+        for asking in self._asking.values():
+            asking.broken = SessionEnd(SessionFate.LOST, why, reply=Reply(451, (why,), "4.4.2"))
         for talk in list(self._talks):
             talk.break_off(why)
 
@@ -144,12 +151,22 @@ class SmtpClient:
 
         async def work(talk: SessionDriver) -> int:
             nonlocal offered, early_failed
-            await _ask_each(talk, names, answers)
+            await _ask_each(talk, names, answers, handover)
             offered = talk.core.extensions.etrn
             early_failed = talk.core.is_early and (bool(talk.core.early_refused) or not answers)
             return 0
 
-        end = await self._converse(target, settings, work)
+        handover, key = Handover(target.addresses), _key(target, settings)
+        if self._is_worth_sharing(target, settings):
+            self._asking[key] = handover
+        try:
+            end = await self._converse(target, settings, work)
+            if end.fate is SessionFate.UNREACHABLE:
+                handover.unreachable = end
+        finally:
+            handover.end()
+            if self._asking.get(key) is handover:
+                del self._asking[key]
         error = None if end.fate is SessionFate.DONE else end.reason
         return EtrnDialogue(
             tuple(answers),
@@ -162,6 +179,38 @@ class SmtpClient:
             may_be_early=offered and not end.tls and not settings.user,
             early_failed=early_failed,
         )
+
+    def _is_worth_sharing(self, target: HostTarget, settings: ConnectSettings) -> bool:
+        """Whether a second session would pay for TLS again. In clear, two sessions at once are quicker."""
+        if settings.early_etrn or (
+            settings.trust is not Trust.NONE and self._line is not None and self._line.interface
+        ):
+            return False
+        is_known = settings.tls is TlsMode.OPPORTUNISTIC and self._memory.knows(tls_use(target, settings))
+        return is_known or settings.tls in {TlsMode.STARTTLS, TlsMode.IMPLICIT}
+
+    async def _in_handed_over(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd | None:
+        """Do the work in the session of an ETRN dialogue with this host; None if it takes another one."""
+        asking = self._asking.get(_key(target, settings))
+        if asking is None:
+            return None
+        try:
+            talk = await asking.take()
+        finally:
+            if asking.left is not None:
+                self._close(asking.left)
+        if talk is None:
+            return asking.end_for(target.addresses)
+        try:
+            if talk.address not in target.addresses:  # mail goes only where the name service says now
+                return None
+            delivered = await work(talk)
+        finally:
+            self._close(talk)
+        end = self._ended(talk, delivered)
+        if talk.ended_early or not talk.is_to_repeat:
+            return end
+        return self._judged(target, end, await self._converse(target, settings, work))
 
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
         """Do the work over the first address, and with the first settings, that allow it."""
@@ -205,24 +254,31 @@ class SmtpClient:
     async def _run(self, talk: SessionDriver, address: str, work: Work) -> SessionEnd:
         """One connection: connect, do the work, close."""
         self._talks.add(talk)
-        delivered = 0
         try:
             unreachable = await _connect(talk, address)
             if unreachable is not None:
                 return unreachable
             delivered = await work(talk)
         finally:
-            talk.close()
-            self._talks.discard(talk)
-            self._past_up += talk.connection.bytes_up
-            self._past_down += talk.connection.bytes_down
-            self._past_tls += talk.connection.tls_cost
+            if not talk.is_handed_over:
+                self._close(talk)
+        return self._ended(talk, delivered)
+
+    def _close(self, talk: SessionDriver) -> None:
+        talk.close()
+        self._talks.discard(talk)
+        self._past_up += talk.connection.bytes_up
+        self._past_down += talk.connection.bytes_down
+        self._past_tls += talk.connection.tls_cost
+
+    def _ended(self, talk: SessionDriver, delivered: int) -> SessionEnd:
+        """What became of a session, and what it taught."""
         learnt = talk.core.lessons
         if learnt:
             self._lessons.setdefault((talk.target.host, talk.target.port), set()).update(learnt)
             if len(self._lessons) > MAX_LESSONS:
                 del self._lessons[next(iter(self._lessons))]
-        return replace(_end_of(talk, address), messages=delivered)
+        return replace(_end_of(talk), messages=delivered)
 
 
 async def _connect(talk: SessionDriver, address: str) -> SessionEnd | None:
@@ -237,7 +293,9 @@ async def _connect(talk: SessionDriver, address: str) -> SessionEnd | None:
     return None
 
 
-async def _ask_each(talk: SessionDriver, names: Sequence[str], answers: list[tuple[str, Reply]]) -> None:
+async def _ask_each(
+    talk: SessionDriver, names: Sequence[str], answers: list[tuple[str, Reply]], handover: Handover
+) -> None:
     left = list(names)
     while talk.ended is None:
         while (event := await talk.next_event()) is not None:
@@ -250,6 +308,8 @@ async def _ask_each(talk: SessionDriver, names: Sequence[str], answers: list[tup
         if talk.core.is_idle:
             if left:
                 talk.tell(talk.core.etrn(left.pop(0)))
+            elif handover.give(talk):
+                return
             else:
                 talk.core.quit()
         talk.flush()
@@ -261,9 +321,15 @@ def _no_address(target: HostTarget) -> SessionEnd:
     return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.4"))
 
 
-def _end_of(talk: SessionDriver, address: str) -> SessionEnd:
-    ended = talk.ended
-    assert ended is not None
+def _key(target: HostTarget, settings: ConnectSettings) -> tuple[str, int, ConnectSettings]:
+    """Sessions with equal keys are set up alike."""
+    use = tls_use(target, settings)
+    alike = replace(settings, tls_verify=use.verify, tls_fingerprint=use.fingerprint, early_etrn=False)
+    return target.host, target.port, alike
+
+
+def _end_of(talk: SessionDriver) -> SessionEnd:
+    ended = talk.ended or Ended(SessionFate.DONE, "mail goes on in this session", None)
     reply = ended.reply
     if not talk.is_ready and reply is None:
         reply = Reply(451, (ended.reason,), "4.4.2")
@@ -276,7 +342,7 @@ def _end_of(talk: SessionDriver, address: str) -> SessionEnd:
         bytes_down=talk.connection.bytes_down,
         idle_round_trips=talk.idle_round_trips,
         reply=reply,
-        address=address,
+        address=talk.address,
         tls=talk.connection.tls_version,
         learnt="; ".join(lesson.value for lesson in talk.core.lessons),
     )

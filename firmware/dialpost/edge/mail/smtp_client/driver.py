@@ -49,6 +49,8 @@ class SessionDriver:
         self.settings = settings
         self.ended: Ended | None = None
         self.is_ready = False
+        self.address = ""  # of the host; set by `connect`
+        self.is_handed_over = False  # another user goes on with it, and closes it
         self.tls_failed = False
         self.is_tls_to_repeat = False  # the next handshake will be another one
         self.ended_early = False
@@ -71,6 +73,7 @@ class SessionDriver:
 
     async def connect(self, address: str) -> None:
         """Make the connection. Raises: OSError (TimeoutError is one)."""
+        self.address = address
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_WAIT_S * self.settings.timeout_scale) as self._limit:
             if self._socket is None:

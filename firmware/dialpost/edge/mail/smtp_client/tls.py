@@ -72,6 +72,10 @@ class TlsMemory:
         if len(self._sessions) > MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]  # the one not used for longest
 
+    def knows(self, use: TlsUse) -> bool:
+        """Whether TLS was done with this host, since the start."""
+        return use in self._sessions
+
     def failed(self, use: TlsUse) -> bool:
         """A handshake failed. Returns whether the next one is to be another: full, or with every group."""
         if self._sessions.pop(use, None) is not None:
