@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dialpost.core.config.check import warnings
+from dialpost.core.config.model import TlsMode
 from dialpost.core.config.text import parse_config
 from dialpost.core.config.trust import plain_host, provider_hosts, trust_warnings, trusts_line
 
@@ -42,6 +45,7 @@ def told(text: str, *, kind: str = "modem", trusted: str = "true") -> list[str]:
         SMARTHOST + ROUTE + 'host = "partner.example"\ntls = "starttls"',
         SMARTHOST + ROUTE + 'via = "mx"\ntls = "starttls"',
         '[outbound]\ntls = "starttls"',
+        '[outbound]\nsmarthost = "[192.0.2.1]"\n[dns]\nservers = ["192.168.1.1"]',
     ],
 )
 def test_nothing_to_say(text: str) -> None:
@@ -85,6 +89,18 @@ def test_a_contradiction(text: str, begins: str, advice: str) -> None:
     (sentence,) = told(text)
     assert sentence.startswith(begins) and advice in sentence
     assert told(text, trusted="false") == []
+
+
+@pytest.mark.parametrize("text", ['[dns]\nservers = ["192.168.1.1"]', ""])
+def test_who_gets_mail_in_clear_is_for_the_providers_name_servers_to_say(text: str) -> None:
+    """A name server of the LAN could name a host on the internet."""
+    config = parse_config(HEAD.format(kind="modem", trusted="true") + SMARTHOST + text)
+    asks_peer = config if text else replace(config, ppp=replace(config.ppp, use_peer_dns=False))
+    (sentence,) = trust_warnings(asks_peer)
+    assert sentence.startswith("The address of m.example decides") and "Leave dns.servers empty" in sentence
+    demanded = replace(config.outbound, tls=TlsMode.STARTTLS)
+    sure = replace(asks_peer, outbound=demanded, etrn=replace(config.etrn, host="192.0.2.1"))
+    assert not any("decides who" in told for told in trust_warnings(sure))
 
 
 @pytest.mark.parametrize("kind", ["gateway", "dialup-gateway"])

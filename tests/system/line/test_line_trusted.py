@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from rig.line.exchange import Exchange
 from rig.line.places import STATION_ADDRESS
-from rig.line.provider_mail import CERTIFICATE, KEY, pem_files
 from rig.needs import needs_guests
 from rig.servers.certificates import Authority, Certificate
 from rig.servers.exim import Login, config_text
@@ -23,6 +22,8 @@ _QUICK = TelephoneSettings(rate_bps=115_200, rtt_s=0.05, dial_s=0.3)
 _SMALL = [(2000, 4)]
 _PASSWORD = "of the mail host 7"
 _LOGIN = {"user": "clinic", "password": _PASSWORD}
+_PEM, _KEY = "/etc/exim4/provider.pem", "/etc/exim4/provider.key"
+"""Readable by Exim's user."""
 _LOGLEVELS = {"smtp_tls_loglevel": "2", "smtpd_tls_loglevel": "2"}
 
 
@@ -51,11 +52,15 @@ def exim(certificate: Certificate, login: Login | None = None) -> dict[str, str]
         ports=(25, 465),
         relay_hosts="127.0.0.0/8 : 10.64.0.0/16",
         etrn_names="/etc/exim4/etrn-names",
-        certificate=Certificate(Path(CERTIFICATE), Path(KEY)),
+        certificate=Certificate(Path(_PEM), Path(_KEY)),
         login=login,
     )
     lines = [line for line in config.splitlines() if not line.startswith("auth_advertise_hosts")]
-    return {"/etc/exim4/exim4.conf": "\n".join(lines)} | pem_files(certificate)
+    return {
+        "/etc/exim4/exim4.conf": "\n".join(lines),
+        _PEM: certificate.certificate.read_text(),
+        _KEY: certificate.key.read_text(),
+    }
 
 
 def one_call(exchange: Exchange, *, prefix: str = "", number: int = 1) -> dict[str, Any]:
@@ -85,10 +90,11 @@ def test_exim_takes_tls_where_it_is_offered_and_on_a_trusted_line_it_is_not(
     made = settings(trusted=trusted)
     with Exchange(work, line=_QUICK, kind="exim", settings=made, files=exim(certificate)) as exchange:
         one_call(exchange)
-        from_station, to_station = ciphers(exchange.provider.mail_log())
+        log = exchange.provider.mail_log()
+        from_station, to_station = ciphers(log)
     assert (len(from_station), len(to_station)) == (4, 4)
     is_encrypted = {bool(cipher) for cipher in (*from_station, *to_station)}
-    assert is_encrypted == {not trusted}
+    assert is_encrypted == {not trusted}, log
 
 
 def test_on_a_trusted_line_the_password_goes_as_a_digest(work: Path, certificate: Certificate) -> None:

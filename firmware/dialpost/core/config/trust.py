@@ -5,6 +5,7 @@ The answer is `ppp.trusted_line`. What is made of it on a connection: core/mail/
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator
 
 from dialpost.core.config.model import (
@@ -48,8 +49,16 @@ def trust_warnings(config: Config) -> Iterator[str]:
             "line of its own, so TLS is used as everywhere. Set it to false."
         )
         return
-    for label, host, way in _ways_to_provider(config):
+    ways = list(_ways_to_provider(config))
+    for label, host, way in ways:
         yield from _contradictions(label, host, way)
+    named = [host for _, host, way in ways if way.tls not in DEMANDS_TLS and not _is_address(host)]
+    if named and (config.dns.servers or not config.ppp.use_peer_dns):
+        yield (
+            f"The address of {named[0]} decides who gets mail in clear on the trusted line, and it does not come "
+            "from the provider's name servers. Leave dns.servers empty with ppp.use_peer_dns = true, or enter the "
+            "host's address in place of its name."
+        )
 
 
 def _ways_to_provider(config: Config) -> Iterator[tuple[str, str, OutboundConfig | EtrnConfig | RouteConfig]]:
@@ -61,6 +70,14 @@ def _ways_to_provider(config: Config) -> Iterator[tuple[str, str, OutboundConfig
     for number, route in enumerate(config.outbound.route, 1):
         if route.via is Via.SMARTHOST and plain_host(route.host) in hosts:
             yield f"outbound.route[{number}]", route.host, route
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(plain_host(host))
+    except ValueError:
+        return False
+    return True
 
 
 def _contradictions(label: str, host: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """One session for ETRN and mail: where TLS is paid for, the mail for a host waits for the ETRN dialogue with it.
 
 The dialogue leaves its open session to the mail instead of ending it. That costs the mail a round trip, and spares
-a connection and a handshake. Whoever waits gets None where it has to connect by itself.
+a connection and a handshake. Whoever waits gets None if it has to connect by itself.
 """
 
 from __future__ import annotations
