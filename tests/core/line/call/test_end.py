@@ -172,6 +172,14 @@ def test_a_provider_that_tells_is_asked_once_more() -> None:
     assert ends_at(replace(CAME, answers=(THREE, PENDING), messages_since_ask=3)) == (135.0, AskAgain())
 
 
+@pytest.mark.parametrize("answer", [PENDING, THREE])
+def test_what_the_station_deferred_is_not_asked_for_again_and_again(answer: EtrnAnswer) -> None:
+    deferred = replace(CAME, answers=(answer,), inbound_messages=0, messages_since_ask=0)
+    assert ends_at(replace(deferred, asks=MOST_ASKS - 1)) == (135.0, AskAgain())
+    assert ends_at(replace(deferred, asks=MOST_ASKS)) == (135.0, SILENT)
+    assert ends_at(replace(deferred, asks=MOST_ASKS, messages_since_ask=1)) == (135.0, AskAgain())
+
+
 ONCE_MORE = replace(CAME, asked_s=124.0, answered_s=125.0, now_s=125.0, messages_since_ask=0, asks=2)
 
 

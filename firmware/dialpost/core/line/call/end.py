@@ -10,7 +10,8 @@ enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
   asked once more;
 - something came: as long as the wait for more is worth its cost, given this provider's own gaps. If its answers
   distinguish a full queue from an empty one (251, 252, 253), it is asked once more, and a 251 ends the call. A
-  number that has not dropped by what came is not believed;
+  number that has not dropped by what came is not believed. Once it was asked `MOST_ASKS` times, a connection that
+  brought no message is no reason to ask again;
 - something came after a 250, and now it is quiet: it is asked again at once, while that time runs (and while our
   own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
   came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself.
@@ -43,7 +44,7 @@ IDLE_CONNECTION_S = 60.0
 AT_WORK_S = 20.0
 """The longest wait before a provider that said it was at work already is asked once more."""
 MOST_ASKS = 4
-"""ETRN dialogues in one call with a provider whose answers say nothing."""
+"""ETRN dialogues in one call with a provider whose answers say nothing, or whose connections bring nothing."""
 _DOUBTED_CALLS = 2
 """How many calls after the last long look a number that is not believed may cause one."""
 SETTLED_S = 1.0
@@ -243,9 +244,11 @@ def _after_mail(evidence: Evidence, promise: Promise | None, rules: GraceRules, 
     if not (tells and _count_reached(evidence)):
         price = _price(evidence, rules, since)
         wait_s = habits.gap_wait_s(evidence.now_s - since, rules, price, look_after=inf if tells else 0)
-    return _after(
-        evidence, since + wait_s, "waiting for more mail", AskAgain() if tells else HangUp(HangUpReason.DONE)
-    )
+    then: Decision = HangUp(HangUpReason.PROVIDER_SILENT if tells else HangUpReason.DONE)
+    # What the station deferred itself is announced again each time: asking for it would never end.
+    if tells and (evidence.messages_since_ask > 0 or evidence.asks < MOST_ASKS):
+        then = AskAgain()
+    return _after(evidence, since + wait_s, "waiting for more mail", then)
 
 
 def _asked_again(evidence: Evidence, last_s: float, promise: Promise, rules: GraceRules, habits: Waits) -> Decision:
