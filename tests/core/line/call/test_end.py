@@ -183,6 +183,10 @@ def test_what_the_station_deferred_is_not_asked_for_again_and_again(answer: Etrn
 ONCE_MORE = replace(CAME, asked_s=124.0, answered_s=125.0, now_s=125.0, messages_since_ask=0, asks=2)
 
 
+def test_a_provider_that_tells_is_asked_rather_than_waited_for() -> None:
+    assert ends_at(replace(CAME, answers=(PENDING,)), Known(look_s=60.0)) == (135.0, AskAgain())
+
+
 def test_the_answer_to_the_last_question_decides() -> None:
     assert ends_at(replace(ONCE_MORE, answers=(NOTHING,))) == (125.0, DONE)
     assert ends_at(replace(ONCE_MORE, answers=(THREE,)), Known({Promise.CERTAIN: 42.0})) == (167.0, SILENT)

@@ -116,6 +116,11 @@ def test_a_message_that_followed_makes_it_likelier_that_another_does() -> None:
     assert habits.chance(Promise.MORE) > 0.85 > NEW.chance(Promise.MORE)
 
 
+def test_after_mail_came_a_new_start_is_not_looked_for_longer() -> None:
+    assert start_s(NEW) == 60.0
+    assert start_s(NEW, Promise.AGAIN) < 15.0
+
+
 def test_a_second_ask_tells_nothing_of_how_late_it_starts() -> None:
     asked = KNOWN.began(Promise.AGAIN, 39.0)
     assert asked.starts == KNOWN.starts

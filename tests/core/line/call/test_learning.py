@@ -67,6 +67,14 @@ def test_between_two_messages_lies_one_quiet_time_the_longest() -> None:
     assert learning.habits.gaps.usual_s == pytest.approx(20.0, rel=0.1)
 
 
+def test_what_stalled_before_the_first_message_is_no_gap() -> None:
+    learning = asked()
+    learning.seen(103.0, 0)
+    learning.seen(113.0, 1)
+    learning.seen(113.5, 2)
+    assert learning.habits.gaps.longest_s == 0.5
+
+
 def test_messages_that_come_together_have_no_quiet_time_between_them() -> None:
     learning = asked()
     learning.seen(103.0, 1)
@@ -108,6 +116,14 @@ def test_asked_again_after_mail_it_has_a_chance_of_its_own() -> None:
     assert learning.habits.starts.weight == 1
     learning.ended(120.0, RULES)
     assert learning.habits.start_looks == Looks(0, 1)
+
+
+def test_a_long_wait_after_mail_is_no_long_look_for_a_start() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    learning.asked(104.0, 105.0, (said(250),), 1)
+    learning.ended(170.0, RULES)
+    assert (learning.habits.start_looks, learning.habits.gap_looks) == (Looks(0, 1), Looks(1, 0))
 
 
 def test_asked_again_because_nothing_came_it_begins_from_there() -> None:

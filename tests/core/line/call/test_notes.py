@@ -187,3 +187,9 @@ def test_the_letter_when_nothing_is_dialled_any_more() -> None:
     assert "at the next scheduled time" in letter
     changed = given_up_letter(replace(BUSY, detail="d", again=Again.AFTER_CHANGE), 2)
     assert changed.startswith("2 calls in a row failed, and") and "until a commit changes" in changed
+
+
+def test_a_provider_at_work_is_a_fault_only_where_nothing_came() -> None:
+    at_work = classify("clinic.example", Reply(458, ("Already processing clinic.example",)))
+    assert etrn_refused(replace(UP, etrn=(at_work,)))
+    assert not etrn_refused(replace(UP, etrn=(at_work,), received=1))

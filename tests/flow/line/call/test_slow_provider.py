@@ -119,10 +119,24 @@ def test_a_start_of_25_s_that_was_seen_once_is_waited_for_from_then_on() -> None
     assert [call["received"] for call in store.calls[-2:]] == [3, 3]
 
 
-def test_a_number_too_high_does_not_hold_the_line() -> None:
+def test_an_empty_call_that_sends_mail_looks_longer_in_the_third_one() -> None:
+    class Sending(Provider):
+        async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
+            rig.flush.waiting.append(1.0)
+            rig.calls.mail_accepted()
+            return await super().ask(is_retry=is_retry)
+
+    rig = Rig(config=ONCE)
+    records = calls(Sending(), 0, 0, 0, 0, rig=rig)
+    assert [record.sent for record in records] == [1] * 4
+    assert [record.online_s > 55.0 for record in records] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_number_too_high_does_not_hold_the_line(count: int) -> None:
     provider = Provider(says=[said(253, "10 pending messages for node clinic.example started")])
-    [record] = calls(provider, 3)
-    assert record.received == 3
+    [record] = calls(provider, count)
+    assert record.received == count
     assert record.online_s < 35.0
     assert provider.asks == 2
 
