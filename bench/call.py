@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,19 @@ from rig.line.uml import missing_for_guests
 from rig.processes import RigError, eventually
 from rig.servers.certificates import Authority, Certificate
 
-from call_cells import PROVIDERS, SETS, Cell, MailSet, chosen
+from call_cells import PROVIDERS, SETS, UNSHAPED, Cell, MailSet, chosen
 from figures import Amounts, Row, show
 
 MATRIX = Path("bench-calls.json")
 _LONGEST_S = 900.0
 _PROMISES = 3
 """The rows of a cell that have a target; they come first."""
-_TLS_SETTINGS = {"tls": "opportunistic", "tls_verify": "none"}
+_TLS: dict[str, dict[str, dict[str, Any]]] = {
+    # The owner trusts the line: nothing on it uses TLS, whatever the provider offers.
+    "off": {"outbound": {"tls": "auto", "tls_verify": "none"}, "ppp": {"trusted_line": True}},
+    # As it comes, but for the demand of TLS outbound: Debian's Exim offers none.
+    "shipped": {"outbound": {"tls": "opportunistic", "tls_verify": "none"}},
+}
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,11 @@ def calls(work: Path, amounts: Amounts) -> list[Row]:
         measured = {station: _MEASURES[station](cell) for station in stations}
         _keep(cell, measured)
         ours, theirs = measured.get("dialpost"), measured.get("postfix")
+        if (unshaped := measured.get(UNSHAPED)) is not None:
+            is_faster = ours is not None and unshaped.across_s < ours.across_s
+            row = Row("call", f"{cell.name} {UNSHAPED}", unshaped.across_s, None, "s", "no faster", not is_faster)
+            show(row)
+            rest.append(row)
         rows = _rows(cell, ours, theirs)
         for row in rows:
             show(row)
@@ -147,22 +158,24 @@ def _keep(cell: Cell, measured: dict[str, Measured]) -> None:
     MATRIX.write_text(json.dumps(matrix, indent=2, sort_keys=True) + "\n")
 
 
-def _certificate(cell: Cell, directory: Path, host: str) -> Certificate | None:
-    return Authority(directory / "authority").issue(host) if cell.tls == "shipped" else None
+def _certificate(directory: Path, host: str) -> Certificate:
+    return Authority(directory / host).issue(host)
 
 
-def _dialpost(cell: Cell) -> Measured:
+def _dialpost(cell: Cell, *, shaping: bool = True) -> Measured:
     """The default configuration, except for the clock and the dialling pauses of the rig."""
     mail, provider = SETS[cell.mail_set], PROVIDERS[cell.provider]
     settings: dict[str, dict[str, Any]] = {
         "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
         "link": {"kind": "modem", "line_rate_bps": mail.line.rate_bps},
+        "etrn": {"tls": "opportunistic", "tls_verify": "none"},
+        "ppp": {"shaping": shaping},
     }
-    if cell.tls == "shipped":
-        settings |= {"outbound": _TLS_SETTINGS, "etrn": _TLS_SETTINGS}
+    for section, values in _TLS[cell.tls].items():
+        settings.setdefault(section, {}).update(values)
     with tempfile.TemporaryDirectory(prefix="dp-b-") as name:
         directory = Path(name)
-        certificate = _certificate(cell, directory, "mail.provider.example")
+        certificate = _certificate(directory, "mail.provider.example")
         with Exchange(
             directory,
             line=mail.line,
@@ -176,10 +189,9 @@ def _dialpost(cell: Cell) -> Measured:
             if status:
                 raise RigError(f"the call ended with {status}: {said}\n{exchange.story()}")
             left = exchange.provider.queue_length() + exchange.station.waiting()
-            _save_logs(cell, "dialpost", exchange.provider, exchange.station.log("dialpost"))
-            return _measured(
-                mail, exchange.line, exchange.provider, exchange.station, exchange.station.maildir(), left
-            )
+            station = exchange.station
+            _save_logs(cell, "dialpost" if shaping else UNSHAPED, exchange.provider, station.log("dialpost"))
+            return _measured(mail, exchange.line, exchange.provider, station, station.maildir(), left)
 
 
 def _postfix(cell: Cell) -> Measured:
@@ -191,9 +203,9 @@ def _postfix(cell: Cell) -> Measured:
             line.provider_path,
             kind=served.kind,
             main=served.main,
-            certificate=_certificate(cell, directory, "mail.provider.example"),
+            certificate=_certificate(directory, "mail.provider.example"),
         )
-        certificate = _certificate(cell, directory / "station-authority", "mail.clinic.example")
+        certificate = _certificate(directory, "mail.clinic.example") if cell.tls == "shipped" else None
         station = PostfixStation(directory / "station", line.station_path, certificate=certificate)
         line.on_carrier = provider.carrier
         with provider, station:
@@ -212,7 +224,11 @@ def _postfix(cell: Cell) -> Measured:
             return measured
 
 
-_MEASURES: dict[str, Callable[[Cell], Measured]] = {"dialpost": _dialpost, "postfix": _postfix}
+_MEASURES: dict[str, Callable[[Cell], Measured]] = {
+    "dialpost": _dialpost,
+    "postfix": _postfix,
+    UNSHAPED: partial(_dialpost, shaping=False),
+}
 
 
 def _save_logs(cell: Cell, station: str, provider: ProviderGuest, said: str) -> None:

@@ -56,6 +56,8 @@ PROVIDERS = {
 }
 TLS = ("off", "shipped")
 STATIONS = ("dialpost", "postfix")
+UNSHAPED = "unshaped"
+"""Dialpost with ppp.shaping = false, which must never be faster. Only measured where a pattern names it."""
 _PROMISED = {
     ("A", "postfix-20"): 1.10,
     ("A", "postfix-2"): 1.15,
@@ -90,13 +92,14 @@ class Cell:
 def chosen(patterns: Sequence[str]) -> dict[Cell, list[str]]:
     """The cells whose SET/PROVIDER/TLS/STATION matches one of the patterns, each with the stations to measure.
 
-    A pattern may leave out its last parts; without patterns all are chosen.
+    A pattern may leave out its last parts; without patterns all are chosen, but for UNSHAPED.
     """
     cells = [Cell(mail_set, provider, tls) for mail_set in SETS for provider in PROVIDERS for tls in TLS]
     found: dict[Cell, list[str]] = {}
     for cell in cells:
-        for station in STATIONS:
+        for station in (*STATIONS, UNSHAPED):
             name = f"{cell.name}/{station}"
-            if not patterns or any(fnmatchcase(name, p) or fnmatchcase(name, f"{p}/*") for p in patterns):
+            fitting = [p for p in patterns if fnmatchcase(name, p) or fnmatchcase(name, f"{p}/*")]
+            if any(UNSHAPED in p for p in fitting) if station == UNSHAPED else fitting or not patterns:
                 found.setdefault(cell, []).append(station)
     return found
