@@ -159,3 +159,45 @@ def test_a_modem_hung_up_by_dtr_alone_is_not_asked_for_its_guard_time() -> None:
     fake = FakeModem(has_lines=True)
     assert hang_up(fake, profile=replace(HAYES, hang_up=HAYES.hang_up[:1])).doubt == ""
     assert "ATS12?" not in fake.commands
+
+
+class Card:
+    def __init__(self, **kept: str) -> None:
+        self.kept = {f"modem.{key}": value for key, value in kept.items()}
+        self.written: list[str] = []
+
+    async def recall(self, key: str) -> str | None:
+        return self.kept.get(key)
+
+    async def remember(self, key: str, value: str) -> None:
+        self.kept[key] = value
+        self.written.append(key)
+
+
+def test_after_a_power_cut_in_a_call_the_guard_time_is_still_known() -> None:
+    fake, card = FakeModem(s12=255), Card()
+
+    async def run() -> None:
+        before = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=card)
+        assert (await before.dial("123")).result is DialResult.CONNECTED
+        fake._buffer.clear()  # what was on its way is gone with the power
+        after = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=card)
+        await after.look_back()
+        assert (await after.dial("123")).result is DialResult.CONNECTED
+        assert (fake.dials, fake.dialled_on_line) == (2, 0)
+
+    run_virtual(run())
+    assert card.kept["modem.guard_s"] == "5.2" and card.written.count("modem.guard_s") == 1
+
+
+@pytest.mark.parametrize("kept", ["nonsense", "1e9", "nan"])
+def test_a_guard_time_spoilt_on_the_card_delays_nothing_for_ever(kept: str) -> None:
+    fake = FakeModem()
+
+    async def run() -> None:
+        modem = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=Card(guard_s=kept))
+        await modem.look_back()
+        assert (await modem.dial("123")).result is DialResult.CONNECTED
+        assert await modem.hang_up() == "" and not fake.costs
+
+    run_virtual(run())

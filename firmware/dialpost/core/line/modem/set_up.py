@@ -58,7 +58,7 @@ def guard_time_s(lines: Iterable[str]) -> float | None:
     numbers = [int(line) for line in lines if line.isascii() and line.isdigit()]
     if len(numbers) != 1 or numbers[0] > _MOST_IN_REGISTER:
         return None
-    return numbers[0] * _GUARD_UNIT_S + _GUARD_MARGIN_S
+    return round(numbers[0] * _GUARD_UNIT_S + _GUARD_MARGIN_S, 2)
 
 
 def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:

@@ -63,10 +63,10 @@ async def hung_up(
     return False
 
 
-async def escape(talk: ModemChannel, profile: ModemProfile) -> None:
+async def escape(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> None:
     """Return to command state, from data (silence, +++, silence) or from dialling (any character aborts it)."""
-    await asyncio.sleep(profile.guard_s)
-    await _escape_after_silence(talk, profile, profile.guard_s)
+    await asyncio.sleep(guard_s)
+    await _escape_after_silence(talk, profile, guard_s)
 
 
 async def _escape(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> None:
@@ -77,8 +77,7 @@ async def _escape(talk: ModemChannel, profile: ModemProfile, guard_s: float) -> 
     paid for. What it says here proves nothing: the caller checks.
     """
     if talk.was_late:
-        await asyncio.sleep(guard_s)
-        await _escape_after_silence(talk, profile, guard_s)
+        await escape(talk, profile, guard_s)
         return
     if await talk.hear(b"AT\r", max(guard_s, _LEAST_LISTEN_S), _TAKES_COMMANDS):
         return

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from math import nan
 
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import ConfigError, PortError, StorageError
@@ -36,6 +37,8 @@ CARRIER_LOOK_S = 0.2
 DOUBT_S = 60.0
 """The wait for the real result after an OK to ATD, which may be a late answer to an earlier command."""
 _LINE_KEY = "modem.line_may_be_up"
+_GUARD_KEY = "modem.guard_s"
+_LONGEST_GUARD_S = 10.0
 HANG_UP_S = 45.0
 """The limit for hanging up, whatever the modem does. A slow one needs most of it to prove that it is down."""
 
@@ -82,6 +85,10 @@ class Modem:
         with contextlib.suppress(StorageError):
             if self._memory is not None and await self._memory.recall(_LINE_KEY):
                 self.line_may_be_up = True
+        with contextlib.suppress(StorageError, ValueError):
+            known_s = float(await self._memory.recall(_GUARD_KEY) or "nan") if self._memory is not None else nan
+            if 0 < known_s <= _LONGEST_GUARD_S:
+                self._guard_s = known_s
 
     # -- a call ---------------------------------------------------------------------------------------
 
@@ -177,7 +184,7 @@ class Modem:
 
     async def _wake(self, port: Port, talk: ModemChannel) -> None:
         """Wake the modem until it answers AT and is known to be on hook: a power cut may have left a call up."""
-        woken = await wake(talk, self._profile)
+        woken = await wake(talk, self._profile, max(self._guard_s, self._profile.guard_s))
         if woken is Woken.SILENT:
             raise ModemFailedError(await self._silence(talk))
         self.line_may_be_up |= woken is Woken.BY_ESCAPE
@@ -278,7 +285,12 @@ class Modem:
         """Hanging up by escape waits for the guard time twice: know it. A modem that can't tell is asked once."""
         guard_s = await own_guard_s(talk, self._profile) if self._tells_guard else None
         self._tells_guard = guard_s is not None
-        self._guard_s = self._profile.guard_s if guard_s is None else guard_s
+        if guard_s is None:
+            return
+        if guard_s != self._guard_s and self._memory is not None:
+            with contextlib.suppress(StorageError):  # after a power cut, the line may have to be hung up with it
+                await self._memory.remember(_GUARD_KEY, f"{guard_s:g}")
+        self._guard_s = guard_s
 
     async def _note_line(self, may_be_up: bool) -> None:
         """Record before dialling that the line may be up, and later that it is down. A full card stops no call."""

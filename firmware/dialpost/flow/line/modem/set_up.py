@@ -35,11 +35,11 @@ class Woken(Enum):
     SILENT = auto()
 
 
-async def wake(talk: ModemChannel, profile: ModemProfile) -> Woken:
+async def wake(talk: ModemChannel, profile: ModemProfile, guard_s: float | None = None) -> Woken:
     """Try until it answers AT; a modem that is on line is brought back to command state."""
     if await talk.wakes():
         return Woken.AT_ONCE
-    await escape(talk, profile)
+    await escape(talk, profile, profile.guard_s if guard_s is None else guard_s)
     await talk.once("ATH")
     return Woken.BY_ESCAPE if await talk.wakes(limit_s=_SLOW_WAKE_S) else Woken.SILENT
 
