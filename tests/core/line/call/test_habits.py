@@ -178,6 +178,7 @@ def test_what_was_kept_before_is_carried_over() -> None:
         {},
         {"chances": 7, "looks": [1, 2], "set_start_s": True},
         {"chances": {"maybe": [0, 0], "more": ["x", 1]}, "looks": "x"},
+        {"starts": [[10**400, 1], [1, 10**400]], "looks": [10**400, 1, 1, 1], "set_start_s": 10**400},
         {"starts": {}, "gaps": None, "looks": [1, 2, 3, -4], "set_gap_s": -1},
     ],
 )

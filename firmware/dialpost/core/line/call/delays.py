@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, log2
+from math import log2
 from typing import TypeGuard
 
 from dialpost.core.json_value import JsonValue
@@ -27,6 +27,8 @@ _FIRST_SHAPE, _SHAPE_EACH, _MOST_SHAPE = 4.0, 1.5, 24.0
 SHORTEST_S = 0.5
 """Shorter delays count as this long."""
 LONGEST_S = 7200.0
+MOST_NUMBER = 1e300
+"""Greater numbers of a damaged file are left out: JSON knows integers that no float can hold."""
 _CLASSES_AN_OCTAVE = 4
 _LAST_CLASS = round(_CLASSES_AN_OCTAVE * log2(LONGEST_S / SHORTEST_S))
 _STEP = 1.05
@@ -88,14 +90,14 @@ class Delays:
         kept: dict[int, float] = {}
         for item in value if isinstance(value, list | tuple) else ():
             pair = item if isinstance(item, list | tuple) else (item, 1.0)
-            if len(pair) == 2 and _is_amount(seconds := pair[0]) and _is_amount(weight := pair[1]):
+            if len(pair) == 2 and is_amount(seconds := pair[0]) and is_amount(weight := pair[1]):
                 number = _class_of(seconds)
                 kept[number] = min(kept.get(number, 0.0) + weight, MEMORY)
         return cls(tuple(sorted(kept.items())))
 
 
-def _is_amount(value: object) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
+def is_amount(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST_NUMBER
 
 
 def _later(seconds: float, median_s: float, shape: float) -> float:

@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from math import inf
 from typing import Protocol
 
 from dialpost.core.json_value import JsonObject, JsonValue
-from dialpost.core.line.call.delays import Delays
+from dialpost.core.line.call.delays import Delays, is_amount
 from dialpost.core.line.call.worth import Price, worth_waiting_s
 
 LEAST_CHANCE = 0.15
@@ -256,5 +255,4 @@ def _numbers(value: JsonValue) -> list[float]:
 
 
 def _number(value: JsonValue) -> float | None:
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < inf
-    return float(value) if usable and isinstance(value, int | float) else None
+    return float(value) if is_amount(value) else None
