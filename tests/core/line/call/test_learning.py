@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dialpost.core.line.call.habits import GraceRules, Looks, Promise, ProviderHabits
@@ -93,6 +95,41 @@ def test_an_empty_call_lowers_the_chance_by_what_it_could_see() -> None:
     assert long.habits.start_looks == Looks(1, 0)
     assert short.habits.start_looks == Looks(0, 1)
     assert long.habits.gap_looks == Looks(), "no message came, so the question did not arise"
+
+
+@pytest.mark.parametrize(
+    ("looks", "ended_s", "carried", "after"),
+    [
+        (Looks(), 121.0, False, Looks(1, 0)),
+        (Looks(), 103.9, False, Looks(0, 1)),  # it had no time to look
+        (Looks(2, 2), 121.0, True, Looks(2, 3)),  # none was due
+        (Looks(2, 3), 121.0, True, Looks(3, 0)),
+        (Looks(2, 3), 121.0, False, Looks(2, 4)),
+    ],
+)
+def test_a_long_look_that_is_cut_counts(looks: Looks, ended_s: float, carried: bool, after: Looks) -> None:
+    """Or each call would last as long as its limit, or the provider's patience with an idle line, allows."""
+    learning = Learning(replace(NEW, start_looks=looks, gap_looks=looks))
+    learning.asked(100.0, 101.0, (said(250),), 0)
+    learning.ended(ended_s, RULES, is_cut=True, carried=carried)
+    assert (learning.habits.start_looks, learning.habits.gap_looks) == (after, looks)
+
+
+@pytest.mark.parametrize(
+    ("looks", "ended_s", "after"),
+    [
+        (Looks(), 123.0, Looks(1, 0)),
+        (Looks(), 105.9, Looks(0, 1)),
+        (Looks(2, 2), 123.0, Looks(2, 3)),
+        (Looks(2, 3), 123.0, Looks(3, 0)),
+    ],
+)
+def test_and_so_does_one_for_the_next_message(looks: Looks, ended_s: float, after: Looks) -> None:
+    learning = Learning(replace(NEW, gap_looks=looks))
+    learning.asked(100.0, 101.0, (said(250),), 0)
+    learning.seen(103.0, 1)
+    learning.ended(ended_s, RULES, is_cut=True)
+    assert learning.habits.gap_looks == after
 
 
 def test_a_call_with_mail_ends_with_a_wait_in_vain_for_more() -> None:

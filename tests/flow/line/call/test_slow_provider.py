@@ -101,6 +101,18 @@ def test_an_empty_call_of_an_always_250_provider_is_short_from_the_second_on() -
     assert {record.hangup_reason for record in others} == {HangUpReason.DONE}
 
 
+@pytest.mark.parametrize("sends", [False, True])
+def test_a_limit_shorter_than_a_long_look_does_not_make_every_call_that_long(sends: bool) -> None:
+    store = MemoryCallStore()
+    for _ in range(8):
+        rig = Rig(config=replace(ONCE, max_call_s=40), store=store)
+        rig.flush.waiting.extend([0.5] * sends)
+        calls(Provider(), 0, rig=rig)
+    limited = [number for number, call in enumerate(store.calls) if call["hangup_reason"] == "max-call-time"]
+    assert len(store.calls) == 8
+    assert limited == ([0, 2, 6] if sends else [0]), "looks become rarer as if they had gone on"
+
+
 def test_an_empty_call_after_a_251_ends_with_the_answer() -> None:
     [record] = calls(Provider(says=[said(251)]), 0)
     assert record.online_s == pytest.approx(0.5, abs=0.1)

@@ -63,18 +63,26 @@ class Learning:
                 self._pause_s = 0.0
         self._messages, self._pause_s = messages, 0.0
 
-    def ended(self, now_s: float, rules: GraceRules) -> None:
-        """The call is over."""
-        long_s = LONG_LOOK * rules.max_s
+    def ended(self, now_s: float, rules: GraceRules, *, is_cut: bool = False, carried: bool = False) -> None:
+        """The call is over. `is_cut`: it was ended while it waited, and would have waited on.
+
+        A long look that was due and is cut counts as well: what cuts this call (its limit, a provider that drops
+        idle lines) cuts the next ones, too, and each of them would look again.
+        """
+        known, long_s = self.habits, LONG_LOOK * rules.max_s
         start = gap = None
         if self._asks_start:
+            is_due = is_cut and known.start_looks.is_due(known.starts.weight, carried=carried)
             is_first = self._promise is not Promise.AGAIN
-            start = self._awaits_start and is_first and now_s - self._answered_s >= long_s
+            waited_s = now_s - self._answered_s
+            start = self._awaits_start and is_first and waited_s >= (rules.min_s if is_due else long_s)
         if self._awaits_start:
             self._in_vain(now_s)
         if self._messages and self._last_s is not None:
-            gap = now_s - self._last_s >= long_s
-            self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, now_s - self._last_s))
+            is_due = is_cut and known.gap_looks.is_due(known.gaps.weight, carried=True)
+            waited_s = now_s - self._last_s
+            gap = waited_s >= (rules.min_s if is_due else long_s)
+            self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, waited_s))
         self.habits = self.habits.with_looks(start=start, gap=gap)
 
     def _in_vain(self, until_s: float) -> None:

@@ -78,6 +78,7 @@ class MailPart:
         self._changed = asyncio.Event()
         self._asks = 0
         self._stop: Stop | None = None
+        self._is_cut = False
         self._why = ""
         self._began_s = self._asked_s = self._answered_s = self._progress_s = 0.0
         self._messages_before = self._messages_at_ask = inbound.messages
@@ -124,6 +125,7 @@ class MailPart:
         """End after the current message in each direction."""
         if self._stop is None:
             self._stop = Stop(asyncio.get_running_loop().time(), reason, self.tally.received)
+            self._is_cut = not self._sending
             self._flush.stop(after_current=True)
             self._changed.set()
 
@@ -144,8 +146,12 @@ class MailPart:
         self._flush_task = asyncio.create_task(self._send())
         try:
             return await self._until_end()
+        except asyncio.CancelledError:
+            self._is_cut = self._is_cut or not self._sending
+            raise
         finally:
-            self._learning.ended(asyncio.get_running_loop().time(), self._rules)
+            now_s = asyncio.get_running_loop().time()
+            self._learning.ended(now_s, self._rules, is_cut=self._is_cut, carried=self._sent > 0)
             await self._wrap_up()
 
     async def _until_end(self) -> HangUpReason:
