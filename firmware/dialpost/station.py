@@ -344,7 +344,7 @@ class Station:
 
     def _work_is_due(self) -> None:
         self.delivery.wake()
-        self.flush.begin_call()
+        self.flush.try_all()
         self.calls.mail_accepted()
         self.scheduler.queue_changed()
         self.panel.queue_changed()

@@ -12,6 +12,7 @@ from dialpost.core.mail.queue.cuts import (
     held,
     held_words,
     hold_of,
+    is_held_words,
     is_to_hold,
     may_go,
     sender_words,
@@ -63,6 +64,7 @@ def test_words() -> None:
         "The next try is after 2 calls or 2 h, or after a call that sent as many bytes. "
         "To try it now: dialpost queue release D0000012."
     )
+    assert is_held_words(held_words(history, "D0000012")) and not is_held_words("The content is damaged.")
     told = sender_words(history, "D0000012")
     for words in (
         "too big for a line that breaks",

@@ -283,6 +283,95 @@ async def test_a_damaged_record_is_as_good_as_none(rig: Rig, damaged: str) -> No
     assert await rig.state(big) is RecipientState.HELD
 
 
+@pytest.mark.parametrize("damaged", ["", "nonsense", '{"D0000000": {"size": -1}}'])
+async def test_a_hold_whose_record_the_card_lost_ends_at_the_next_start(rig: Rig, damaged: str) -> None:
+    big, by_hand = await rig.accept(BIG), await rig.accept(2000)
+    await QueueControl(rig.store, rig.spool).hold(by_hand)
+    await rig.call()
+    await rig.call()
+    assert await rig.state(big) is RecipientState.HELD
+    await rig.store.remember("mail.cuts", damaged)
+    rig.start()
+    await rig.cuts.look()
+    assert (await rig.state(big), rig.woken) == (RecipientState.WAITING, 1)
+    assert await rig.state(by_hand) is RecipientState.HELD, "the operator holds it"
+    await rig.cuts.look()
+    assert rig.woken == 1
+
+
+async def test_what_has_no_room_for_a_record_is_not_held(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hold without a record would never end."""
+    monkeypatch.setattr("dialpost.flow.mail.queue.cut_messages.MOST_HISTORIES", 1)
+    first, second = [await rig.store.get(await rig.accept(BIG)) for _ in range(2)]
+    assert first is not None and second is not None
+    assert await rig.cuts.cut(second, 60_000) == ""
+    assert await rig.cuts.cut(first, 60_000) == "", "the other makes room: it holds nothing"
+    assert await rig.cuts.cut(first, 60_000) != ""
+    assert [await rig.cuts.cut(second, 60_000) for _ in range(3)] == [""] * 3
+    assert list(json.loads(await rig.kept())) == [first.queue_id]
+
+
+async def test_a_hold_written_late_ends_although_it_counted_as_released(rig: Rig) -> None:
+    """The card took the rows only after the station thought that the operator had released the message."""
+    big = await rig.accept(BIG)
+    await rig.call()
+    await rig.call()
+    history = json.loads(await rig.kept())
+    history[big]["held"] = False
+    await rig.store.remember("mail.cuts", json.dumps(history))
+    rig.start()
+    await rig.cuts.look()
+    assert await rig.state(big) is RecipientState.WAITING
+
+
+async def test_what_the_operator_holds_after_a_cut_stays_held(rig: Rig) -> None:
+    big, control = await rig.accept(BIG), QueueControl(rig.store, rig.spool)
+    await rig.call()
+    await rig.call()
+    await control.release(big)
+    await control.hold(big)
+    (recipient,) = (await control.show(big)).recipients
+    assert recipient.words.startswith("Held by the operator until it is released (2 tries so far; last answer")
+    assert "from the station: the connection broke 2 times" in recipient.words
+    for _ in range(10):
+        rig.now_s += 24 * HOUR_S
+        await rig.call()
+        rig.start()
+    assert await rig.state(big) is RecipientState.HELD
+
+
+async def test_connections_that_break_at_once_are_one_cut(rig: Rig) -> None:
+    """As to two hosts of a message's recipients, when the line drops."""
+    big = await rig.accept(BIG)
+    message = await rig.store.get(big)
+    assert message is not None
+    lost = (Deferred(Reply(451, ("connection lost",), "4.4.2"), "a.example", carried_bytes=60_000),)
+    rig.flush._outcomes.begin_run()
+    await asyncio.gather(*(rig.flush._outcomes.record(message, lost) for _ in range(3)))
+    assert await rig.state(big) is RecipientState.WAITING
+    await rig.call()
+    assert await rig.state(big) is RecipientState.HELD
+
+
+async def test_a_run_in_the_same_call_is_no_further_call(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    for _ in range(3):
+        await rig.call()
+    assert json.loads(await rig.kept())[big]["calls"] == 1
+    rig.flush.try_all()  # as when mail is released, or the operator asks for another try
+    await rig.flush.run()
+    assert json.loads(await rig.kept())[big]["calls"] == 1
+    assert big in await rig.call() and rig.woken == 0, "the call that begins needs nobody to start it"
+
+
+async def test_two_looks_at_once_forget_a_message_once(rig: Rig) -> None:
+    big = await rig.accept(BIG)
+    await rig.call()
+    await QueueControl(rig.store, rig.spool).delete(big)
+    await asyncio.gather(rig.cuts.look(), rig.cuts.look(), rig.cuts.call_begins(0))
+    assert await rig.kept() == "{}"
+
+
 async def test_a_history_without_its_message_is_forgotten(rig: Rig) -> None:
     big = await rig.accept(BIG)
     await rig.call()
@@ -309,7 +398,11 @@ def test_without_a_clock_or_calls_the_running_time_releases_it_and_a_release_is_
             self.text = value
 
         async def get(self, wanted: QueueId) -> MessageRecord:
-            return a_record(wanted, to_world(state=self.state, last_by="this station"), wire_size=BIG)
+            held = to_world(state=self.state, last_by="this station", last_reply="the connection broke 2 times")
+            return a_record(wanted, held, wire_size=BIG)
+
+        async def listing(self, *, states: object, limit: int) -> list[MessageRecord]:
+            return []
 
         async def set_state(
             self, message: object, before: object, to_state: RecipientState, numbers: object

@@ -118,9 +118,17 @@ def sender_words(history: CutHistory, queue_id: str) -> str:
     )
 
 
+def is_held_words(text: str) -> bool:
+    """Whether a message was held with these words (`held_words`)."""
+    return text.startswith(_BROKE)
+
+
+_BROKE = "the connection broke "
+
+
 def _cut_words(history: CutHistory) -> str:
     return (
-        f"the connection broke {history.cuts} times before it was acknowledged, after about "
+        f"{_BROKE}{history.cuts} times before it was acknowledged, after about "
         f"{size_words(history.carried_bytes)} of {size_words(history.wire_size)} at most."
     )
 

@@ -124,7 +124,7 @@ def _tries(recipient: RecipientRecord, tz: tzinfo | None) -> str:
         return ""
     tries = f"{_times(recipient.attempts)} so far; " if recipient.attempts else ""
     return (
-        f" ({tries}last answer {when(recipient.last_try_s, tz)} from {one_line(recipient.last_by)}: "
+        f" ({tries}last answer {when(recipient.last_try_s, tz)} from {_by(recipient)}: "
         f"{one_line(recipient.last_reply)})"
     )
 
@@ -133,9 +133,12 @@ def _times(attempts: int) -> str:
     return "1 try" if attempts == 1 else f"{attempts} tries"
 
 
+def _by(recipient: RecipientRecord) -> str:
+    return "the station" if recipient.last_by in ("", BY_STATION) else one_line(recipient.last_by)
+
+
 def _answer(recipient: RecipientRecord) -> str:
-    by = "the station" if recipient.last_by in ("", BY_STATION) else one_line(recipient.last_by)
-    return f"{by} answered: {one_line(recipient.last_reply)}"
+    return f"{_by(recipient)} answered: {one_line(recipient.last_reply)}"
 
 
 def _doubt(recipient: RecipientRecord) -> str:

@@ -116,7 +116,8 @@ def set_state(
     """Change the state of the recipients that are in one of `from_states`; returns how many.
 
     A recipient made to wait is due at once, and if it was held for its size, it is released for good. `reason`, if
-    given, becomes the last reply, by BY_STATION, and replaces the size as the reason for the hold.
+    given, becomes the last reply, by BY_STATION, and replaces the size as the reason for the hold. A recipient that
+    the station held is no longer by BY_STATION once it waits: a later hold is the operator's.
     """
     before = standing_of(transaction.connection, message)
     codes = [STATE_CODES[state] for state in from_states]
@@ -126,7 +127,8 @@ def set_state(
         f"flags = CASE WHEN ?2 IS NOT NULL THEN flags & ~{SIZE_HOLD_BITS} "
         f"WHEN ?1 = 0 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) "
         f"THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED} ELSE flags END, "
-        "last_reply = coalesce(?2, last_reply), last_by = iif(?2 IS NULL, last_by, ?7) WHERE key BETWEEN ?3 AND ?4 "
+        "last_reply = coalesce(?2, last_reply), last_by = CASE WHEN ?2 IS NOT NULL THEN ?7 "
+        "WHEN ?1 = 0 AND last_by = ?7 THEN NULL ELSE last_by END WHERE key BETWEEN ?3 AND ?4 "
         f"AND state IN (SELECT value FROM json_each(?5)) AND NOT (?1 = 0 AND {IS_STAND_IN}) "
         "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
         (

@@ -93,6 +93,7 @@ class Flush:
             self._left = {}
             self._standing.tried.clear()  # there the retry time shows what has had its turn
         self.result = FlushResult(left=self._left)
+        self._outcomes.begin_run()
         self.drained.clear()
         # A task of its own, so that `stop` can cancel the work and this caller still returns the result.
         self._work = asyncio.create_task(self._run(self.result))
@@ -128,12 +129,16 @@ class Flush:
         self._sender.stop_waiting(why)
 
     def begin_call(self) -> None:
-        """A new call, or an operator's request: everything may be retried."""
+        """A new call: everything may be retried. Those held because the line cut them have waited for one more."""
+        self._is_new_call = True
+        self.try_all()
+
+    def try_all(self) -> None:
+        """Mail was released, or an operator asks for it: everything may be retried, in a call too."""
         self._standing.tried.clear()
         self._standing.resting.clear()
         self._standing.unreached.clear()
         self._outcomes.begin_call()
-        self._is_new_call = True
         self._left.clear()
 
     def retry(self) -> None:

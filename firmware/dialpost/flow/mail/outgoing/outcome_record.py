@@ -6,6 +6,7 @@ a message that the next hop has accepted must not be sent again because the card
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -15,6 +16,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
+from dialpost.core.mail.queue.cuts import LEAST_CARRIED_BYTES
 from dialpost.core.mail.queue.hope import Hope, hope_of
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord
 from dialpost.core.mail.queue.retry import after_try, held_by_station
@@ -144,6 +146,8 @@ class OutcomeRecord:
         self._cuts = cuts
         self.held: set[QueueId] = set()
         """Messages held in this call because the line cuts them."""
+        self._cut: dict[QueueId, str] = {}
+        self._cutting = asyncio.Lock()
         self._config, self._hostname, self._queue, self._notices = config, hostname, queue, notices
         self._is_dialled, self._on_finished, self._wall_clock = is_dialled, on_finished, wall_clock
         self._unwritten: dict[tuple[QueueId, int], RecipientRecord] = {}
@@ -153,6 +157,10 @@ class OutcomeRecord:
         """However often a recipient is tried in a call, that is one attempt."""
         self._counted.clear()
         self.held.clear()
+
+    def begin_run(self) -> None:
+        """However many connections a line breaks while a message is on them, in one run that is one cut."""
+        self._cut.clear()
 
     async def write_left_over(self) -> None:
         """Write the rows that could not be written before. Raises: StorageError if they still can't."""
@@ -207,7 +215,12 @@ class OutcomeRecord:
 
     async def _why_held(self, message: MessageRecord, outcomes: Sequence[Outcome]) -> str:
         carried = max((one.carried_bytes for one in outcomes if isinstance(one, Deferred)), default=0)
-        why = await self._cuts.cut(message, carried) if carried and self._cuts is not None else ""
+        if carried < LEAST_CARRIED_BYTES or self._cuts is None:
+            return ""
+        async with self._cutting:
+            why = self._cut.get(message.queue_id)
+            if why is None:
+                why = self._cut[message.queue_id] = await self._cuts.cut(message, carried)
         self.held |= {message.queue_id} if why else set()
         return why
 

@@ -24,7 +24,9 @@ from dialpost.flow.memory import Memory
 
 LOOK_EVERY_S = 600.0
 MOST_HISTORIES = 100
-"""The oldest is forgotten first: then its message is simply tried again."""
+"""The oldest of a message that is not held is forgotten first. If all are held, no other message is."""
+MOST_LOOKED_AT = 1000
+"""Held messages that are examined at the start."""
 _SETTLED_S = 60.0
 """By then the rows of a message that is to be held are written."""
 _KEY = "mail.cuts"
@@ -35,6 +37,9 @@ class Queue(Memory, Protocol):
 
     async def get(self, wanted: QueueId) -> MessageRecord | None:
         """A message with all its recipients."""
+
+    async def listing(self, *, states: Set[RecipientState], limit: int) -> list[MessageRecord]:
+        """Messages with a recipient in one of these states, oldest first."""
 
     async def set_state(
         self,
@@ -69,6 +74,7 @@ class CutMessages:
     def __init__(self, queue: Queue, notices: Notices, clock: Clock, *, on_work: Callable[[], None]) -> None:
         self._queue, self._notices, self._clock, self._on_work = queue, notices, clock, on_work
         self._histories: dict[QueueId, CutHistory] | None = None
+        self._has_looked_back = False
         self._seen_s: dict[QueueId, float] = {}  # since when it was seen as held (monotonic)
 
     async def cut(self, message: MessageRecord, carried_bytes: int) -> str:
@@ -77,6 +83,8 @@ class CutMessages:
             return ""
         try:
             histories = await self._recalled()
+            if not _has_room(histories, message.queue_id):
+                return ""
             before = histories.get(message.queue_id, CutHistory(message.wire_size))
             history = rules.after_cut(before, carried_bytes)
             is_to_hold = rules.is_to_hold(history)
@@ -104,7 +112,7 @@ class CutMessages:
             for queue_id, history in histories.items():
                 if history.is_held:
                     histories[queue_id] = replace(history, calls=history.calls + 1)
-            await self.look(last_call_bytes)
+            await self._look(last_call_bytes)
         except StorageError as error:
             maillog.fault("queue: messages that were cut stay held", error=error)
 
@@ -117,31 +125,60 @@ class CutMessages:
                 maillog.fault("queue: messages that were cut stay held", error=error)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def look(self, last_call_bytes: int = 0) -> None:
+    async def look(self) -> None:
         """Release what may go, and forget what is finished. Raises: StorageError."""
-        histories = await self._recalled()
-        if not histories:
-            return
-        was_released = False
-        for queue_id, history in list(histories.items()):
-            message = await self._queue.get(queue_id)
-            unfinished = () if message is None else message.recipients
-            held = [one.number for one in unfinished if _is_held_here(one)]
-            if not any(one.state in {RecipientState.WAITING, RecipientState.HELD} for one in unfinished):
-                del histories[queue_id]
-            elif history.is_held and not held:
-                if self._seen_held_s(queue_id) > _SETTLED_S:  # the operator released it
-                    histories[queue_id] = replace(history, is_held=False)
-            elif history.is_held and rules.may_go(history, self._held_s(queue_id, history), last_call_bytes):
-                await self._queue.set_state(queue_id, {RecipientState.HELD}, RecipientState.WAITING, held)
-                histories[queue_id] = replace(history, is_held=False)
-                maillog.let_go(queue_id, why="it was cut, and may be tried again")
-                was_released = True
-        await self._keep()
-        if was_released:
+        if await self._look():
             self._on_work()
 
     # -- inside ---------------------------------------------------------------------------------------
+
+    async def _look(self, last_call_bytes: int = 0) -> bool:
+        """`look`; returns whether something was released, which a call about to begin finds by itself."""
+        histories = await self._recalled()
+        released = await self._release_forgotten()
+        for queue_id in list(histories):
+            released |= await self._look_at(queue_id, last_call_bytes)
+        await self._keep()
+        return released
+
+    async def _look_at(self, queue_id: QueueId, last_call_bytes: int) -> bool:
+        """One of them: another look may be under way, so its history is read after its message."""
+        histories, message = await self._recalled(), await self._queue.get(queue_id)
+        history = histories.get(queue_id)
+        unfinished = () if message is None else message.recipients
+        held = [one.number for one in unfinished if _is_held_here(one)]
+        if history is None:
+            return False
+        if not any(one.state in {RecipientState.WAITING, RecipientState.HELD} for one in unfinished):
+            del histories[queue_id]
+            self._seen_s.pop(queue_id, None)
+        elif history.is_held and not held:
+            if self._seen_held_s(queue_id) > _SETTLED_S:  # the operator released it
+                histories[queue_id] = replace(history, is_held=False)
+        elif held and (
+            not history.is_held or rules.may_go(history, self._held_s(queue_id, history), last_call_bytes)
+        ):
+            await self._release(queue_id, held)
+            histories[queue_id] = replace(history, is_held=False)
+            return True
+        return False
+
+    async def _release(self, queue_id: QueueId, numbers: Sequence[int]) -> None:
+        await self._queue.set_state(queue_id, {RecipientState.HELD}, RecipientState.WAITING, numbers)
+        maillog.let_go(queue_id, why="it was cut, and may be tried again")
+
+    async def _release_forgotten(self) -> bool:
+        """Once after each start: a hold without a history (the card lost it) would never end."""
+        if self._has_looked_back:
+            return False
+        histories, released = await self._recalled(), False
+        for message in await self._queue.listing(states={RecipientState.HELD}, limit=MOST_LOOKED_AT):
+            held = [one.number for one in message.recipients if _is_held_here(one)]
+            if held and message.queue_id not in histories:
+                await self._release(message.queue_id, held)
+                released = True
+        self._has_looked_back = True
+        return released
 
     def _held_s(self, queue_id: QueueId, history: CutHistory) -> float:
         """How long it has been held: by the clock where that is right, at least as long as this process knows."""
@@ -161,17 +198,25 @@ class CutMessages:
 
     async def _keep(self) -> None:
         histories = await self._recalled()
-        while len(histories) > MOST_HISTORIES:
-            del histories[next(iter(histories))]
         text = json.dumps({queue_id: history.to_json() for queue_id, history in histories.items()})
         if text != (await self._queue.recall(_KEY) or "{}"):
             await self._queue.remember(_KEY, text)
 
 
 def _is_held_here(recipient: RecipientRecord) -> bool:
-    """Whether the station holds it, and not for its size."""
+    """Whether the station holds it because of its cuts."""
     is_held = recipient.state is RecipientState.HELD and recipient.last_by == BY_STATION
-    return is_held and not recipient.is_held_for_size
+    return is_held and not recipient.is_held_for_size and rules.is_held_words(recipient.last_reply)
+
+
+def _has_room(histories: dict[QueueId, CutHistory], queue_id: QueueId) -> bool:
+    """Whether there is a place for this message's history; the oldest that holds nothing makes room."""
+    if queue_id in histories or len(histories) < MOST_HISTORIES:
+        return True
+    oldest = next((one for one, history in histories.items() if not history.is_held), None)
+    if oldest is not None:
+        del histories[oldest]
+    return oldest is not None
 
 
 def _parsed(text: str) -> dict[QueueId, CutHistory]:
