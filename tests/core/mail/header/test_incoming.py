@@ -103,6 +103,15 @@ def test_a_body_without_an_empty_line_is_not_held_for_ever() -> None:
     assert header.feed(text) == b"\n" + text
 
 
+@pytest.mark.parametrize(("first", "is_held"), [(b"hel\n", True), (b"hell\n", False)])
+@pytest.mark.parametrize("before", [b"", b"From x\n"], ids=["at once", "after the line of a mailbox"])
+def test_how_much_text_behind_a_field_is_held(before: bytes, first: bytes, is_held: bool) -> None:
+    header = HeaderPass(HOST, lambda facts: b"")
+    assert header.feed(before + b"Subject: x\n").endswith(b"Subject: x\n")
+    text = first + b"hello\n" * (MAX_HELD_BYTES // 6)
+    assert (header.feed(text) == b"") is is_held
+
+
 def test_fields_are_cut_to_what_a_list_can_show() -> None:
     _, facts = passed(b"Subject: " + b"s" * 5000 + b"\nMessage-ID: <" + b"m" * 5000 + b">\n\n")
     assert (len(facts.subject), len(facts.message_id)) == (100, 250)
