@@ -91,7 +91,7 @@ def mx_hosts(
             return NoWay(dns_trouble(domain, why), counts_as_attempt=False)
         case NoRecords():
             answer = (MxRecord(0, domain),)  # the implicit MX
-    if len(answer) == 1 and not answer[0].host:
+    if [record.host for record in answer] == [""]:
         return NoWay(Reply(556, (f"{domain} says that it accepts no mail (null MX)",), "5.1.10"))
     records = [record for record in answer if record.host]
     own = [record.preference for record in records if record.host in own_names]

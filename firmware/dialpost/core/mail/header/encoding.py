@@ -123,7 +123,7 @@ def _encode_parameter(match: re.Match[bytes], body_charset: str) -> bytes:
     if is_encoded:
         escaped = re.sub(rb"[\x80-\xff]", lambda byte: b"%%%02X" % byte[0][0], value)
         return b";\n " + name + b"*=" + escaped
-    if value.startswith(b'"') and value.endswith(b'"') and len(value) > 1:
+    if value.startswith(b'"') and value.endswith(b'"'):  # 8-bit text lies between
         value = _unquoted(value)
     value = re.sub(rb"[\r\n]+", b"", value)
     text, charset = _labelled(value, body_charset)
