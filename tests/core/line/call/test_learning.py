@@ -132,6 +132,15 @@ def test_and_so_does_one_for_the_next_message(looks: Looks, ended_s: float, afte
     assert learning.habits.gap_looks == after
 
 
+def test_a_connection_that_brought_no_message_uses_a_long_look_up_as_well() -> None:
+    """Or a station that defers all its mail would look that long in each call."""
+    learning = asked()
+    learning.seen(103.0, 0)
+    learning.ended(163.0, RULES)
+    assert learning.habits.gap_looks == Looks(1, 0)
+    assert learning.habits.chance(Promise.MORE) == NEW.chance(Promise.MORE), "none came"
+
+
 def test_a_call_with_mail_ends_with_a_wait_in_vain_for_more() -> None:
     learning = asked()
     learning.seen(103.0, 1)

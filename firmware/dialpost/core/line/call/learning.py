@@ -78,11 +78,12 @@ class Learning:
             start = self._awaits_start and is_first and waited_s >= (rules.min_s if is_due else long_s)
         if self._awaits_start:
             self._in_vain(now_s)
-        if self._messages and self._last_s is not None:
+        if self._last_s is not None:
             is_due = is_cut and known.gap_looks.is_due(known.gaps.weight, carried=True)
             waited_s = now_s - self._last_s
             gap = waited_s >= (rules.min_s if is_due else long_s)
-            self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, waited_s))
+            if self._messages:
+                self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, waited_s))
         self.habits = self.habits.with_looks(start=start, gap=gap)
 
     def _in_vain(self, until_s: float) -> None:
