@@ -140,10 +140,9 @@ def test_slow_answers_hang_up_for_certain(late_s: float) -> None:
 
 def test_a_carrier_that_has_dropped_already_is_all_the_proof() -> None:
     fake = FakeModem(has_lines=True)
-    asked = len(fake.commands)
     done = hang_up(fake, before=FakeModem.drop)
     assert (done.doubt, done.paid_s, done.took_s) == ("", 0.0, 0.0)
-    assert asked == 0 and fake.commands[-1].startswith("ATD")
+    assert fake.commands[-1].startswith("ATD")
 
 
 def test_dtr_goes_off_no_longer_than_the_carrier_needs_to_drop() -> None:
