@@ -92,8 +92,11 @@ def test_every_path_a_page_names_is_there() -> None:
     assert {page: paths for page, paths in missing.items() if paths} == {}
 
 
-def test_what_is_not_there_is_found() -> None:
+def test_what_is_not_there_is_found(tmp_path: Path) -> None:
     """The rules above are tried on names that went."""
+    page = tmp_path / "page.md"
+    page.write_text("See docs/flow.md, `docs/no_such.md` and bench/no_such/.", encoding="utf-8")
+    assert sorted(missing_paths(page)) == ["bench/no_such", "docs/no_such.md"]
     assert list(missing_modules("`core/routing` firmware/dialpost/core/mail/routing.py")) == ["core/routing"]
     assert list(missing_modules("core/mail/routing.no_such dialpost.core.config_line")) == [
         "core/mail/routing.no_such",
