@@ -6,6 +6,7 @@ compression by CCP its counts are zero, and the interface's own stand for both.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import socket
@@ -19,28 +20,29 @@ _SIOCGPPPCSTATS = 0x89F2  # SIOCDEVPRIVATE + 2
 _SIDE = "8Id"
 """struct compstat: bytes and packets uncompressed, compressed, incompressible; two sums; a ratio."""
 _IFREQ_BYTES = 40
-_STATISTICS = Path("/sys/class/net")
+DEVICES = Path("/proc/net/dev")
+"""Interfaces and their counts (proc_net(5)). if_nameindex(3) needs netlink, which dialpost.service may not use."""
+_RECEIVED_AT, _SENT_AT = 0, 8
 
 
 def crossed() -> Crossed | None:
-    """The counts of the dialled line that is up; None without one."""
-    for _, name in socket.if_nameindex():
-        if is_line(name):
-            return _counts(name)
+    """The counts of the dialled line that is up; None without one, and if the kernel does not give them."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in DEVICES.read_text(encoding="ascii").splitlines():
+            name, _, counts = line.strip().partition(":")
+            if counts and is_line(name):
+                numbers = counts.split()
+                return parse(_compressor(name), int(numbers[_SENT_AT]), int(numbers[_RECEIVED_AT]))
     return None
 
 
-def _counts(interface: str) -> Crossed | None:
+def _compressor(interface: str) -> bytes:
+    """The kernel's struct ppp_comp_stats. Raises: OSError."""
     told = ctypes.create_string_buffer(2 * struct.calcsize(_SIDE))
     request = struct.pack("16sP", interface.encode(), ctypes.addressof(told)).ljust(_IFREQ_BYTES, b"\0")
-    try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            fcntl.ioctl(sock.fileno(), _SIOCGPPPCSTATS, request)
-        folder = _STATISTICS / interface / "statistics"
-        sent, received = (int((folder / name).read_text()) for name in ("tx_bytes", "rx_bytes"))
-    except (OSError, ValueError):
-        return None
-    return parse(told.raw, sent, received)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock.fileno(), _SIOCGPPPCSTATS, request)
+    return told.raw
 
 
 def parse(told: bytes, sent: int, received: int) -> Crossed:
