@@ -89,3 +89,9 @@ def test_no_password(password: str, why: str) -> None:
 
 def test_a_hash_of_one_round_is_one() -> None:
     assert verify_password("pencil", hash_password("pencil", SALT, 1))
+
+
+def test_a_hash_without_its_scheme_is_none() -> None:
+    hashed = hash_password("correct horse", b"salt", 1)
+    assert verify_password("correct horse", hashed)
+    assert not verify_password("correct horse", hashed.removeprefix(SCHEME))

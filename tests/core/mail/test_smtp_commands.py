@@ -274,3 +274,7 @@ def test_a_malformed_parameter_is_cut_in_the_reply(length: int, shown: int) -> N
 def test_a_malformed_parameter_is_shown_in_part() -> None:
     reply = parse_rcpt(f"TO:<a@x.example> {'!' * 61}", extended=True, smtputf8=False)
     assert str(reply).endswith(f"Malformed parameter: {'!' * 60}")
+
+
+def test_the_syntax_that_is_shown_is_the_commands_own() -> None:
+    assert "Syntax: MAIL FROM:<address>" in str(mail("")) and "Syntax: RCPT TO:<address>" in str(rcpt(""))

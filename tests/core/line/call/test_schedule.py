@@ -223,7 +223,10 @@ def test_a_missed_moment_within_a_nap_is_still_held() -> None:
 def test_an_untrusted_clock_goes_by_the_mean_interval() -> None:
     config = times("06:00", "14:00", "22:00")
     assert mean_interval_s(config) == 8 * 3600
+    assert mean_interval_s(ScheduleConfig()) == 7 * 86_400
     assert mean_interval_s(ScheduleConfig(entry=(ScheduleEntry(every_min=360),))) == 6 * 3600
+    round_the_clock = ScheduleEntry(start="08:00", end="08:00", every_min=480)
+    assert mean_interval_s(ScheduleConfig(entry=(round_the_clock,))) == 6 * 3600, "four times, the last at 08:00"
     assert mean_interval_s(ScheduleConfig(entry=(ScheduleEntry(days=("sun",), at=("06:00",)),))) == 7 * 86_400
     driver = Driver(config, 0.0, trusted=False)
     assert [round(s) for s, _ in driver.run(18 * 3600)] == [3600, 3600 + 28800, 3600 + 57600]

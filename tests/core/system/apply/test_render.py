@@ -206,6 +206,7 @@ def test_dovecot_listens_where_it_is_asked_to_and_nowhere_else(service: LanServi
     assert [(name, port) for name, port in listening if port != "0"] == [(service.value, str(service.port))]
     assert f"client_limit = {2 * MOST_CLIENTS}\n" in text and f"process_limit = {MOST_CLIENTS}\n" in text
     assert f"protocols = {service.value[:4]}\n" in text
+    assert ("imap_quota" in text) is service.value.startswith("imap")
 
 
 def test_no_service_no_dovecot() -> None:
