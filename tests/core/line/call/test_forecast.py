@@ -123,3 +123,8 @@ def test_amounts() -> None:
     assert (money(0.4, "EUR"), money(12, "")) == ("0.40 EUR", "12.00")
     assert (minutes_words(720), minutes_words(30)) == ("12", "0.5")
     assert (count_words(1, "message"), count_words(0, "message")) == ("1 message", "0 messages")
+
+
+def test_what_is_kept_of_a_price_has_millionths() -> None:
+    found = forecast(1, 1000, SPEED, BudgetConfig(cost_per_call=1.23456789, currency="EUR"))
+    assert found.to_json()["cost"] == 1.234568

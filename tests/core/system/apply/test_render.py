@@ -25,6 +25,7 @@ from dialpost.core.system.apply.rendered import (
     PLACES,
     Rendered,
 )
+from dialpost.core.system.apply.system import battery_clock
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 STATIC = '[lan]\nmethod = "static"\naddress = "192.168.1.25/24"\n'
@@ -334,3 +335,10 @@ def test_without_a_firewall_of_its_own_the_line_comes_in() -> None:
     assert f'iifname "{host_firewall.LINE}" accept' in without
     assert f'iifname "{host_firewall.LINE}" accept' not in with_it
     assert f'iifname "{host_firewall.LINE}" tcp dport 25 accept' in with_it
+
+
+@pytest.mark.parametrize(
+    ("chip", "said"), [("none", "none\n"), ("ds3231", "ds3231 0x68\n"), ("pcf85063", "pcf85063 0x51\n")]
+)
+def test_the_battery_clock_and_its_place_on_the_bus(chip: str, said: str) -> None:
+    assert battery_clock(parse_config(f'{BASE}[clock]\nbattery = "{chip}"\n')).text == said
