@@ -10,7 +10,7 @@ import pytest
 
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.line.link import DialResult
-from dialpost.core.line.modem.profile import ModemProfile
+from dialpost.core.line.modem.profile import HangUpWay, ModemProfile
 from dialpost.flow.line.modem.modem import Modem
 from fake_modem import FakeModem, Habit
 from fakes import now, run_virtual
@@ -143,6 +143,29 @@ def test_a_carrier_that_has_dropped_already_is_all_the_proof() -> None:
     done = hang_up(fake, before=FakeModem.drop)
     assert (done.doubt, done.paid_s, done.took_s) == ("", 0.0, 0.0)
     assert fake.commands[-1].startswith("ATD")
+
+
+@dataclass
+class Flickering(FakeModem):
+    """DCD drops for a moment, as while two modems train again (S10), and the call stays up."""
+
+    looks_off: int = 0
+
+    def carrier(self) -> bool | None:
+        if self.looks_off:
+            self.looks_off -= 1
+            return False
+        return super().carrier()
+
+
+@pytest.mark.parametrize(
+    "profile", [replace(HAYES, hang_up=HAYES.hang_up[1:]), replace(HAYES, dtr_off_max_s=5), HAYES]
+)
+def test_a_carrier_that_drops_for_a_moment_leaves_no_call_up(profile: ModemProfile) -> None:
+    """Where closing the port may not hang up, the modem gets its command."""
+    fake = Flickering(has_lines=True, obeys_dtr=HangUpWay.DTR in profile.hang_up)
+    assert hang_up(fake, before=lambda _: setattr(fake, "looks_off", 1), profile=profile).doubt == ""
+    assert not fake.costs
 
 
 def test_dtr_goes_off_no_longer_than_the_carrier_needs_to_drop() -> None:

@@ -43,8 +43,8 @@ async def hung_up(
 
     `guard_s` is the modem's own guard time. If that fails, the next round keeps the profile's, if it is longer.
     """
-    if carrier_tells and port.carrier() is False:
-        return True  # the other side was faster
+    if carrier_tells and port.carrier() is False and _hangs_up_at_close(profile):
+        return True  # the other side was faster; if DCD only flickers, closing the port hangs up
     for number in range(ROUNDS):
         for way in profile.hang_up:
             if way is HangUpWay.DTR:
@@ -112,15 +112,21 @@ async def carrier_falls(port: Port) -> bool:
 
 async def _drop_dtr(port: Port, profile: ModemProfile, *, carrier_tells: bool) -> bool:
     """Switch DTR off and on again; off no longer than DCD needs to drop."""
+    can_see_drop = carrier_tells and port.carrier() is True
     if not port.set_dtr(False):
         return False
     left_s = profile.dtr_pulse_ms / 1000
-    while left_s > 0 and not (carrier_tells and port.carrier() is False):
+    while left_s > 0 and not (can_see_drop and port.carrier() is False):
         nap_s = min(left_s, _LOOK_S)
         await asyncio.sleep(nap_s)
         left_s -= nap_s
     port.set_dtr(True)
     return True
+
+
+def _hangs_up_at_close(profile: ModemProfile) -> bool:
+    """Whether DTR drops with the port, and the modem hangs up then."""
+    return HangUpWay.DTR in profile.hang_up and not profile.dtr_off_max_s
 
 
 def _is_down(answer: Answer) -> bool:
