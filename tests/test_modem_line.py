@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import cast
 
-from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, StationConfig
+import pytest
+
+from dialpost.core.config.model import Config, LinkConfig, ModemConfig, OutboundConfig, PppConfig, StationConfig
 from dialpost.core.line.modem.set_up import line_rate_bps
+from dialpost.core.line.ppp.events import PppUp
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.system.board_files import BoardFiles
@@ -60,3 +63,26 @@ def test_a_link_to_the_port_is_followed_for_root_takes_real_names_only(tmp_path:
     request = link._request(33_600)
     assert request.device == "/dev/ttyS3"
     assert PppRequest.from_json(request.to_json()) == request
+
+
+@pytest.mark.parametrize(("is_trusted", "interface"), [(True, "ppp0"), (False, "")])
+def test_the_name_servers_of_a_trusted_line_are_asked_on_it_alone(
+    tmp_path: Path, is_trusted: bool, interface: str
+) -> None:
+    """They say which host gets mail without TLS: nobody on the LAN may answer in their place."""
+    told: list[tuple[object, str]] = []
+
+    class Names:
+        def use_servers(self, servers: object, interface: str = "") -> None:
+            told.append((servers, interface))
+
+    config = Config(
+        station=StationConfig("mail.clinic.example", ("clinic.example",), run_dir=str(tmp_path)),
+        modem=ModemConfig(port="/dev/null", numbers=("1",)),
+        ppp=PppConfig(trusted_line=is_trusted),
+    )
+    link, _ = modem_line(config, cast("Clock", None), cast("Resolver", Names()), MemoryCallStore(), nothing)
+    watcher = link._watchers[0]
+    watcher.line_up(PppUp("ppp0", "10.0.0.2", "10.0.0.1", ("192.0.2.53",)))
+    watcher.line_down()
+    assert told == [(("192.0.2.53",), interface), ((), "")]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import Config, LinkKind, Via
+from dialpost.core.config.trust import trusts_line
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.line.dial_plan import DialPlan
@@ -155,7 +156,7 @@ def modem_line(
     ppp = ppp or Pppd(Path(config.station.run_dir), log=lambda line: _log.info("pppd: %s", line))
     everybody: list[LineWatcher] = [*watchers, setter]
     if config.ppp.use_peer_dns and not config.dns.servers:
-        everybody.insert(0, _NameService(resolver))
+        everybody.insert(0, _NameService(resolver, is_trusted=trusts_line(config)))
     return ModemLink(config.ppp, modem, ppp, plan, request, watchers=everybody, ready=setter.ready), plan
 
 
@@ -177,13 +178,16 @@ def expected_rate_bps(config: Config) -> int:
 
 
 class _NameService:
-    """While the line is up, only this station's resolver uses the peer's name servers."""
+    """While the line is up, only this station's resolver uses the peer's name servers.
 
-    def __init__(self, resolver: Resolver) -> None:
-        self._resolver = resolver
+    On a trusted line they alone say which host gets mail without TLS: nobody on the LAN may answer for them.
+    """
+
+    def __init__(self, resolver: Resolver, *, is_trusted: bool) -> None:
+        self._resolver, self._is_trusted = resolver, is_trusted
 
     def line_up(self, up: PppUp) -> None:
-        self._resolver.use_servers(up.dns)
+        self._resolver.use_servers(up.dns, up.interface if self._is_trusted else "")
 
     def line_down(self) -> None:
         self._resolver.use_servers(())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,6 +25,15 @@ from dialpost.sim.free_ports import free_port
 
 Answer = Callable[[dns.message.Message], dns.message.Message | bytes | None]
 SOA = "ns.x.test. root.x.test. 1 3600 600 86400 300"
+
+
+def may_bind() -> bool:
+    with socket.socket() as sock:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+        except OSError:
+            return False
+    return True
 
 
 def rrset(name: str, kind: str, *records: str, ttl: int = 60) -> dns.rrset.RRset:
@@ -329,6 +339,39 @@ async def test_the_servers_of_the_line_come_and_go(server: NameServer, tmp_path:
     resolver.use_servers([])
     assert isinstance(await resolver.mx("x.test"), DnsTrouble)
     resolv_conf.write_text("search lan\nnameserver 127.0.0.1\nnameserver\n")
+    assert await resolver.mx("x.test") == (MxRecord(1, "m.test"),)
+
+
+@pytest.mark.skipif(not may_bind(), reason="the kernel lets only root bind a socket to a device (before 5.7)")
+@pytest.mark.parametrize("way", ["udp", "tcp"])
+async def test_on_a_trusted_line_its_servers_are_asked_on_its_interface_alone(
+    server: NameServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """The loopback device plays the line; what the sockets were bound to is noted as the kernel has it."""
+    bound: list[bytes] = []
+
+    class Socket(socket.socket):
+        def close(self) -> None:
+            if self.fileno() >= 0 and self.family == socket.AF_INET and self.gettimeout() == 0:
+                bound.append(self.getsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, 16))
+            super().close()
+
+    resolver = Resolver(DnsConfig(port=server.port, try_s=5, total_s=5), resolv_conf=tmp_path / "none")
+    answer = reply(rrset("x.test.", "MX", "1 m.test."))
+    server.script["x.test", "MX"] = answer if way == "udp" else reply(tc=True)
+    server.over_tcp["x.test", "MX"] = answer
+    resolver.use_servers(["127.0.0.1"], "lo")
+    monkeypatch.setattr(socket, "socket", Socket)
+    assert await resolver.mx("x.test") == (MxRecord(1, "m.test"),)
+    assert bound.count(b"lo\0") == (1 if way == "udp" else 2)
+
+
+async def test_where_sockets_cant_be_bound_the_servers_are_asked_as_any_others(
+    server: NameServer, tmp_path: Path
+) -> None:
+    resolver = Resolver(DnsConfig(port=server.port, try_s=5, total_s=5), resolv_conf=tmp_path / "none")
+    server.script["x.test", "MX"] = reply(rrset("x.test.", "MX", "1 m.test."))
+    resolver.use_servers(["127.0.0.1"], "ppp77")
     assert await resolver.mx("x.test") == (MxRecord(1, "m.test"),)
 
 

@@ -12,9 +12,10 @@ never needs it. Runs in the event loop; safe to use from many tasks.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,33 @@ class _Alias:
     target: str
 
 
+class _LineSocket:
+    """A socket as dnspython uses it (dns.asyncbackend). The caller sets the time-out."""
+
+    family = socket.AF_INET
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._loop = sock, asyncio.get_running_loop()
+
+    async def connect(self, server: tuple[str, int]) -> None:
+        await self._loop.sock_connect(self._sock, server)
+
+    async def getpeername(self) -> object:
+        return self._sock.getpeername()
+
+    async def sendto(self, what: bytes, server: tuple[str, int], timeout: float | None) -> int:
+        return await self._loop.sock_sendto(self._sock, what, server)
+
+    async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, object]:
+        return await self._loop.sock_recvfrom(self._sock, size)
+
+    async def sendall(self, what: bytes, timeout: float | None) -> None:
+        await self._loop.sock_sendall(self._sock, what)
+
+    async def recv(self, size: int, timeout: float | None) -> bytes:
+        return await self._loop.sock_recv(self._sock, size)
+
+
 class Resolver:
     """MX, addresses and text records."""
 
@@ -79,11 +107,16 @@ class Resolver:
         self._resolv_conf = resolv_conf
         self._hosts = hosts
         self._of_line: tuple[str, ...] = ()
+        self._interface = ""
         self._cache: dict[tuple[str, str], _Kept] = {}
 
-    def use_servers(self, servers: Sequence[str]) -> None:
-        """The line is up and announces these servers, or it is down: (). Clears the cache."""
-        self._of_line = tuple(servers)
+    def use_servers(self, servers: Sequence[str], interface: str = "") -> None:
+        """The line is up and announces these servers, or it is down: (). Clears the cache.
+
+        `interface`: they are asked on it, whatever route to them somebody on the LAN has set. Where the system
+        allows no such sockets, they are asked as any others.
+        """
+        self._of_line, self._interface = tuple(servers), interface
         self._cache.clear()
 
     async def mx(self, domain: str) -> MxAnswer:
@@ -193,12 +226,34 @@ class Resolver:
 
         query = dns.message.make_query(f"{name}.", kind)
         port = self._config.port
-        try:
+        with self._socket_to(server, socket.SOCK_DGRAM) as sock, contextlib.suppress(dns.message.Truncated):
             return await dns.asyncquery.udp(
-                query, server, port=port, ignore_unexpected=True, ignore_errors=True, raise_on_truncation=True
+                query,
+                server,
+                port=port,
+                ignore_unexpected=True,
+                ignore_errors=True,
+                raise_on_truncation=True,
+                sock=sock,
             )
-        except dns.message.Truncated:
-            return await dns.asyncquery.tcp(query, server, port=port)
+        with self._socket_to(server, socket.SOCK_STREAM) as sock:
+            if sock is not None:
+                await sock.connect((server, port))
+            return await dns.asyncquery.tcp(query, server, port=port, sock=sock)
+
+    @contextlib.contextmanager
+    def _socket_to(self, server: str, kind: int) -> Iterator[Any]:
+        """A socket that can't leave the line, for the line's servers if that is wanted; else None."""
+        if not self._interface or server not in self._of_line:
+            yield None
+            return
+        with socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK) as sock:
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode() + b"\0")
+            except OSError:
+                yield None
+            else:
+                yield _LineSocket(sock)
 
     def _from_hosts_file(self, host: str) -> tuple[str, ...]:
         name = host.rstrip(".").lower()
