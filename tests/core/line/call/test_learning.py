@@ -86,6 +86,30 @@ def test_messages_that_come_together_have_no_quiet_time_between_them() -> None:
     assert learning.habits.gaps.usual_s == 0.5
 
 
+@pytest.mark.parametrize(
+    ("asked_s", "came_s", "gap_s"),
+    [
+        (123.0, 126.0, None),  # 20 s of our own wait, then at once
+        (123.0, 130.0, None),  # as soon as it usually begins, which is 4 s
+        (123.0, 134.0, 31.0),  # so late that it may have come unasked
+        (105.0, 109.0, 6.0),  # we had waited a shorter time than it took after that
+    ],
+)
+def test_a_wait_that_another_ask_ended_is_no_gap_of_the_provider(
+    asked_s: float, came_s: float, gap_s: float | None
+) -> None:
+    """Each would make the next wait longer: a provider that sends one batch for each ETRN got the longest soon."""
+    learning = Learning(NEW.began(Promise.MAYBE, 4.0).began(Promise.MAYBE, 4.0))
+    learning.asked(100.0, 101.0, (said(252),), 0)
+    learning.seen(103.0, 1)
+    learning.asked(asked_s, asked_s + 1.0, (said(252),), 1)
+    learning.seen(came_s, 2)
+    gaps = learning.habits.gaps
+    assert gaps.usual_s == pytest.approx(gap_s or 0.0, rel=0.1)
+    learning.seen(came_s + 6.0, 3)
+    assert learning.habits.gaps.weight == pytest.approx(gaps.weight + 1.0, abs=0.03), "the next one counts again"
+
+
 def test_an_empty_call_lowers_the_chance_by_what_it_could_see() -> None:
     short, long = asked(), asked()
     short.ended(101.2, RULES)

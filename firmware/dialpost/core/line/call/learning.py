@@ -12,6 +12,9 @@ from math import inf
 from dialpost.core.line.call.habits import LONG_LOOK, GraceRules, Promise, ProviderHabits
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 
+_SOON_S = 3.0
+"""What came this soon after an answer came because of it; or within twice the usual time, if that is longer."""
+
 
 def promise_of(answers: Sequence[EtrnAnswer]) -> Promise | None:
     """The strongest promise among the answers for several names; None if none was made."""
@@ -31,7 +34,7 @@ class Learning:
         self._awaits_start = self._asks_start = False
         self._last_s: float | None = None
         self._messages = 0
-        self._pause_s = 0.0
+        self._pause_s, self._is_asked_for = 0.0, False
 
     def asked(self, asked_s: float, answered_s: float, answers: Sequence[EtrnAnswer], messages: int) -> None:
         """A dialogue is over; `messages` had come in this call by then."""
@@ -49,6 +52,8 @@ class Learning:
         if last_s is None:
             return
         if self._last_s is not None:
+            if self._was_asked_for(self._last_s, last_s):
+                self._is_asked_for = True
             self._pause_s = max(self._pause_s, last_s - self._last_s)
         self._last_s = last_s
         if self._awaits_start and self._promise is not None and last_s > self._asked_s:
@@ -59,9 +64,20 @@ class Learning:
         # Between two messages lies one quiet time; several that came together had none.
         for number in range(self._messages, messages):
             if number:
-                self.habits = self.habits.followed(self._pause_s)
-                self._pause_s = 0.0
-        self._messages, self._pause_s = messages, 0.0
+                if not self._is_asked_for:
+                    self.habits = self.habits.followed(self._pause_s)
+                self._pause_s, self._is_asked_for = 0.0, False
+        self._messages, self._pause_s, self._is_asked_for = messages, 0.0, False
+
+    def _was_asked_for(self, before_s: float, last_s: float) -> bool:
+        """Whether the quiet time ended because it was asked again: soon after the answer, and after a longer wait.
+
+        Such a time is the station's own wait, not the provider's. Counted as a gap, it would make the next wait
+        longer, and so on up to the longest.
+        """
+        after_s = last_s - self._answered_s
+        soon_s = max(_SOON_S, 2 * self.habits.starts.usual_s)
+        return before_s <= self._asked_s and 0 <= after_s <= min(soon_s, self._asked_s - before_s)
 
     def ended(self, now_s: float, rules: GraceRules, *, is_cut: bool = False, carried: bool = False) -> None:
         """The call is over. `is_cut`: it was ended while it waited, and would have waited on.
