@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode
+from dialpost.core.config.model import Config, EtrnConfig, OutboundConfig, StationConfig, TlsMode, TlsVerify
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.etrn import EtrnOutcome
 from dialpost.core.mail.mx import AddressAnswer, DnsTrouble
@@ -343,6 +343,35 @@ def test_a_line_that_dies_or_a_queue_that_waits_proves_nothing_against_the_host(
             later = Speaker(EARLY)
             await EtrnAsk(PLAIN, later, Names(), memory=memory).ask()
             assert early_asked(later) == [True]
+
+    run_virtual(scene())
+
+
+LOGIN = EtrnConfig(port=2525, user="clinic", password="secret", clear_password=True)
+
+
+@pytest.mark.parametrize(
+    ("etrn", "waits"),
+    [
+        (LOGIN, True),
+        (replace(LOGIN, tls=TlsMode.STARTTLS), True),
+        (replace(LOGIN, tls=TlsMode.IMPLICIT, tls_verify=TlsVerify.CA_ONLY), True),
+        (replace(LOGIN, tls_verify=TlsVerify.FULL), True),
+        (replace(LOGIN, tls=TlsMode.STARTTLS, tls_verify=TlsVerify.FULL), False),
+        (replace(LOGIN, tls=TlsMode.IMPLICIT, tls_verify=TlsVerify.FINGERPRINT), False),
+    ],
+)
+def test_no_login_goes_to_the_last_address_unless_the_host_proves_itself(etrn: EtrnConfig, waits: bool) -> None:
+    """It may be a stranger's by now."""
+
+    async def scene() -> None:
+        memory, names, speaker = await learnt(), Held("192.0.2.26"), Speaker(TOOK)
+        asking = asyncio.create_task(EtrnAsk(replace(PLAIN, etrn=etrn), speaker, names, memory=memory).ask())
+        await asyncio.sleep(1)
+        assert addresses_asked(speaker) == ([] if waits else [("192.0.2.25",)])
+        names.may_answer.set()
+        await asking
+        assert addresses_asked(speaker) == [("192.0.2.26",) if waits else ("192.0.2.25",)]
 
     run_virtual(scene())
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from dialpost.core.config.model import Config
+from dialpost.core.config.model import Config, TlsVerify
+from dialpost.core.config.trust import DEMANDS_TLS
 from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
 from dialpost.core.mail.mx import AddressAnswer, no_addresses
@@ -111,7 +112,7 @@ class EtrnAsk:
             self._looking.cancel()
         looking = self._looking = asyncio.create_task(self._look_up(known))
         dialogue: EtrnDialogue | None = None
-        if known.address:
+        if known.address and may_meet_a_stranger(etrn_settings(self._config)):
             asking = asyncio.create_task(self._speak(known, (known.address,), names))
             try:
                 await asyncio.wait({asking, looking}, return_when=asyncio.FIRST_COMPLETED)
@@ -163,6 +164,15 @@ def etrn_if_wanted(
 def _has(answer: AddressAnswer, address: str) -> bool:
     """Whether the name service does not contradict this address; trouble with it contradicts nothing."""
     return not isinstance(answer, tuple) or address in answer
+
+
+def may_meet_a_stranger(settings: ConnectSettings) -> bool:
+    """Whether a host that has the provider's old address by now would learn nothing but public names from us.
+
+    Not with a login, unless the certificate has proved the host before it.
+    """
+    is_proved = settings.tls in DEMANDS_TLS and settings.tls_verify in {TlsVerify.FULL, TlsVerify.FINGERPRINT}
+    return not settings.user or is_proved
 
 
 def etrn_settings(config: Config) -> ConnectSettings:
