@@ -116,3 +116,12 @@ def test_the_daemon_sees_the_kernels_files_that_it_reads() -> None:
     read = {str(update_file._COMMAND_LINE), str(update_file._BOOT_ID)}
     assert all(path.startswith("/proc/") and not path.startswith("/proc/self/") for path in read)
     assert re.findall(r"^ProcSubset=(.*)$", (UNITS / "dialpost.service").read_text(), re.MULTILINE) == ["all"]
+
+
+def test_the_daemon_asks_for_nothing_that_takes_netlink() -> None:
+    """if_nameindex(3) does, and fails in dialpost.service; the interfaces are in /proc/net/dev as well."""
+    families = re.findall(r"^RestrictAddressFamilies=(.*)$", (UNITS / "dialpost.service").read_text(), re.MULTILINE)
+    assert families and "AF_NETLINK" not in " ".join(families)
+    code = {path.name: path.read_text() for path in (UNITS.parent / "firmware/dialpost").rglob("*.py")}
+    assert [name for name, text in code.items() if "socket.if_indextoname(" in text] == ["interface.py"]
+    assert [name for name, text in code.items() if re.search(r"socket\.(?:if_nameindex|AF_NETLINK)", text)] == []
