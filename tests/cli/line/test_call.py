@@ -307,8 +307,9 @@ def test_what_calls_taught_can_be_shown_set_and_forgotten(dialpost: Callable[...
     status, out, _ = dialpost("call", "learned")
     assert status == 0
     assert "no call has shown yet" in out
-    assert "waits 60 s after a 250, and the call costs" in out
-    assert "waits 45 s after a 250 (set by hand)" in dialpost("call", "learned", "--start", "45")[1]
+    assert "A call that finds nothing waits 0 s, and the call costs" in out
+    set_by_hand = dialpost("call", "learned", "--start", "45", "--gap", "30")[1]
+    assert "waits 30 s for the next one (set by hand)" in set_by_hand
     found = json.loads(dialpost("call", "learned", "--gap", "20", "--json")[1])
     assert (found["set_start_s"], found["set_gap_s"], found["gap_wait_s"]) == (45.0, 20.0, 20.0)
     assert dialpost("call", "learned", "--forget")[1].startswith("Forgotten.")

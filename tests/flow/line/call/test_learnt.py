@@ -7,7 +7,15 @@ import json
 
 import pytest
 
-from dialpost.core.config.model import Config, EtrnConfig, LinkConfig, LinkKind, StationConfig
+from dialpost.core.config.model import (
+    BudgetConfig,
+    Config,
+    EtrnConfig,
+    EtrnUse,
+    LinkConfig,
+    LinkKind,
+    StationConfig,
+)
 from dialpost.core.errors import ControlError
 from dialpost.core.line.call.habits import Promise, ProviderHabits
 from dialpost.flow.line.call.learnt import MOST_HOSTS, LearntHabits, learned, learnt_methods
@@ -85,16 +93,34 @@ def test_what_is_set_or_forgotten_during_a_call_holds_after_it() -> None:
 def test_the_words_say_what_was_seen_and_what_follows() -> None:
     learnt = LearntHabits(MemoryCallStore(), "mail.provider.example")
     config = Config(StationConfig("mail.clinic.example", ("clinic.example",)))
-    new = learned(learnt, config.call, config.budget)
+    new = learned(learnt, config)
     assert (new.starts, new.start_wait_s, new.gap_wait_s, new.empty_call_cost) == (0, 60.0, 60.0, 0.0)
     assert all("cost" not in sentence for sentence in new.words)
     learnt.add(LATE)
-    found = learned(learnt, config.call, config.budget)
+    found = learned(learnt, config)
     assert (found.starts, found.gaps) == (1, 1)
     assert found.start_wait_s > found.start_longest_s
     assert found.words[0].startswith(
         "mail.provider.example begins to send 27 s after its answer to ETRN (seen 1 time;"
     )
+
+
+def test_where_the_provider_is_not_asked_nothing_is_said_of_its_answers() -> None:
+    learnt = LearntHabits(MemoryCallStore(), "mail.provider.example")
+    learnt.add(LATE)
+    config = Config(
+        StationConfig("mail.clinic.example", ("clinic.example",)),
+        etrn=EtrnConfig(use=EtrnUse.NEVER),
+        budget=BudgetConfig(cost_per_minute=0.1, currency="EUR"),
+    )
+    found = learned(learnt, config)
+    assert (found.start_wait_s, found.empty_call_cost) == (config.call.grace_min_s, 0.1)
+    assert found.words[:3] == (
+        "The provider is not asked for mail (etrn.use).",
+        "Its messages follow each other 8 s apart (seen 1 time; longest 8 s).",
+        "A call that finds nothing waits 3 s, and the call costs 0.10 EUR.",
+    )
+    assert found.words[3].startswith("After a message, a call waits ") and len(found.words) == 4
 
 
 def test_a_dedicated_line_learns_nothing() -> None:

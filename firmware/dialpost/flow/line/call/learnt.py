@@ -10,7 +10,7 @@ import contextlib
 import json
 
 from dialpost.core.amounts import count_words, money
-from dialpost.core.config.model import BudgetConfig, CallConfig, Config, LinkKind
+from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.control import calls as api
 from dialpost.core.control.declared import NoParams
 from dialpost.core.control.serving import Served, serve
@@ -88,7 +88,6 @@ class LearntHabits:
 
 def learnt_methods(learnt: LearntHabits, config: Config) -> dict[str, Served]:
     """The methods by name."""
-    call, budget = config.call, config.budget
 
     def known() -> LearntHabits:
         if config.link.kind is LinkKind.GATEWAY:
@@ -96,13 +95,13 @@ def learnt_methods(learnt: LearntHabits, config: Config) -> dict[str, Served]:
         return learnt
 
     async def show(wanted: NoParams) -> api.Learned:
-        return learned(known(), call, budget)
+        return learned(known(), config)
 
     async def set_waits(wanted: api.SetWaitsParams) -> api.Learned:
         if wanted.start_s is None and wanted.gap_s is None:
             raise ControlError("Give start_s, gap_s or both.")
         await known().set_waits(wanted.start_s, wanted.gap_s)
-        return learned(known(), call, budget)
+        return learned(known(), config)
 
     async def forget(wanted: NoParams) -> str:
         await known().forget()
@@ -111,12 +110,15 @@ def learnt_methods(learnt: LearntHabits, config: Config) -> dict[str, Served]:
     return {**serve(api.LEARNED, show), **serve(api.SET_WAITS, set_waits), **serve(api.FORGET_LEARNED, forget)}
 
 
-def learned(learnt: LearntHabits, call: CallConfig, budget: BudgetConfig) -> api.Learned:
+def learned(learnt: LearntHabits, config: Config) -> api.Learned:
     """What is known, and what the next call makes of it."""
-    habits = learnt.habits
+    habits, call, budget = learnt.habits, config.call, config.budget
     rules = GraceRules(call.grace_min_s, call.grace_max_s, float(budget.billing_step_s))
     price = Price(budget.billing_step_s - _AROUND_S - HANG_UP_S, rules.unit_s)
-    start_s = habits.start_wait_s(Promise.MAYBE, 0.0, rules, price, carried=False)
+    start_s = rules.min_s  # a provider that is not asked has no start to wait for
+    if config.etrn_wanted:
+        start_s = habits.start_wait_s(Promise.MAYBE, 0.0, rules, price, carried=False)
+    gap_s = habits.gap_wait_s(0.0, rules, price)
     return api.Learned(
         provider=learnt.host,
         starts=round(habits.starts.weight),
@@ -127,19 +129,26 @@ def learned(learnt: LearntHabits, call: CallConfig, budget: BudgetConfig) -> api
         gap_longest_s=round(habits.gaps.longest_s, 1),
         mail_chance=round(habits.chance(Promise.MAYBE), 3),
         start_wait_s=round(start_s, 1),
-        gap_wait_s=round(habits.gap_wait_s(0.0, rules, price), 1),
+        gap_wait_s=round(gap_s, 1),
         set_start_s=habits.set_start_s,
         set_gap_s=habits.set_gap_s,
         empty_call_cost=round(call_cost(budget, _AROUND_S + start_s + HANG_UP_S), 6),
         currency=budget.currency,
-        words=tuple(_words(learnt.host, habits, start_s, habits.gap_wait_s(0.0, rules, price), budget)),
+        words=tuple(_words(learnt.host, habits, start_s, gap_s, config)),
     )
 
 
-def _words(host: str, habits: ProviderHabits, start_s: float, gap_s: float, budget: BudgetConfig) -> list[str]:
-    cost = call_cost(budget, _AROUND_S + start_s + HANG_UP_S)
-    costs = f", and the call costs {money(cost, budget.currency)}" if cost else ""
+def _words(host: str, habits: ProviderHabits, start_s: float, gap_s: float, config: Config) -> list[str]:
+    cost = call_cost(config.budget, _AROUND_S + start_s + HANG_UP_S)
+    costs = f", and the call costs {money(cost, config.budget.currency)}" if cost else ""
     provider = host or "The provider"
+    if not config.etrn_wanted:
+        return [
+            "The provider is not asked for mail (etrn.use).",
+            f"Its messages follow each other {_seen(habits.gaps, 'apart')}.",
+            f"A call that finds nothing waits {start_s:.0f} s{costs}.",
+            f"After a message, a call waits {gap_s:.0f} s for the next one{_by(habits.set_gap_s)}.",
+        ]
     return [
         f"{provider} begins to send {_seen(habits.starts, 'after its answer to ETRN')}.",
         f"Its messages follow each other {_seen(habits.gaps, 'apart')}.",
