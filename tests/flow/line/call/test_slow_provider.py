@@ -17,7 +17,7 @@ from dialpost.core.call_reason import CallReason
 from dialpost.core.faults import Fault
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
-from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.flow.line.call.methods import ended_words, exit_status
 from fakes import FakeInbound, MemoryCallStore
 
@@ -151,6 +151,21 @@ def test_a_number_too_high_does_not_hold_the_line(count: int) -> None:
     assert record.received == count
     assert record.online_s < 35.0
     assert provider.asks == 2
+
+
+def test_the_first_number_is_believed_also_after_an_ask_that_reached_nobody() -> None:
+    class Late(Provider):
+        async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
+            self.serves = self.asks > 0
+            if not self.serves and self.inbound is not None:
+                await self.inbound.deliver(0.0, 0.4)  # it comes unasked
+            return await super().ask(is_retry=is_retry)
+
+    nobody = (EtrnAnswer("clinic.example", EtrnOutcome.UNREACHABLE, None, "no route"),)
+    two = said(253, "2 pending messages for node clinic.example started")
+    provider = Late(start_s=30.0, says=[nobody, two, said(251)])
+    [record] = calls(provider, 2)
+    assert (record.received, provider.asks) == (3, 3)
 
 
 def test_a_provider_that_was_at_work_and_sends_is_not_a_fault() -> None:

@@ -207,7 +207,8 @@ class MailPart:
     async def _ask(self, etrn: Etrn, *, is_retry: bool = False) -> None:
         self._asked_s = asyncio.get_running_loop().time()
         self._asks += 1
-        named, came = waiting_in_all(self._latest), self._inbound.messages - self._messages_at_ask
+        named = waiting_in_all(self._latest) if any(one.promises_mail for one in self._latest) else None
+        came = self._inbound.messages - self._messages_at_ask
         self._messages_at_ask = self._inbound.messages
         try:
             self._latest = await etrn.ask(is_retry=is_retry)
