@@ -9,6 +9,7 @@ import pytest
 from dialpost.core.mail.queue.cuts import (
     CutHistory,
     after_cut,
+    cause_of_hold,
     held,
     held_words,
     hold_of,
@@ -64,6 +65,10 @@ def test_words() -> None:
         "The next try is after 2 calls or 2 h, or after a call that sent as many bytes. "
         "To try it now: dialpost queue release D0000012."
     )
+    assert cause_of_hold(held_words(history, "D0000012")) == (
+        "the connection broke 2 times before it was acknowledged, after about 61 kB of 80 kB at most."
+    )
+    assert cause_of_hold("451 busy. The next try is up to you.") == "451 busy. The next try is up to you."
     assert is_held_words(held_words(history, "D0000012")) and not is_held_words("The content is damaged.")
     told = sender_words(history, "D0000012")
     for words in (

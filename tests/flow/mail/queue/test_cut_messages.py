@@ -30,6 +30,7 @@ from dialpost.flow.mail.bounces import Bouncer
 from dialpost.flow.mail.outgoing.flush import Flush
 from dialpost.flow.mail.queue.control import QueueControl
 from dialpost.flow.mail.queue.cut_messages import CutMessages
+from dialpost.flow.mail.queue.expiry import Expiry
 from fakes import a_record, run_virtual, to_world
 
 NOW, HOUR_S = 1_820_000_000.0, 3600
@@ -333,11 +334,29 @@ async def test_what_the_operator_holds_after_a_cut_stays_held(rig: Rig) -> None:
     (recipient,) = (await control.show(big)).recipients
     assert recipient.words.startswith("Held by the operator until it is released (2 tries so far; last answer")
     assert "from the station: the connection broke 2 times" in recipient.words
+    assert "release D" not in recipient.words
     for _ in range(10):
         rig.now_s += 24 * HOUR_S
         await rig.call()
         rig.start()
     assert await rig.state(big) is RecipientState.HELD
+
+
+async def test_a_bounce_after_a_hold_names_the_cause_and_no_command(rig: Rig) -> None:
+    big, days = await rig.accept(BIG), OutboundConfig(give_up_attempts=1, give_up_hours=1)
+    await rig.call()
+    await rig.call()
+    rig.now_s += 2 * HOUR_S
+    expiry = Expiry(
+        days, "mail.clinic.example", rig.store, rig.bouncer, clock_trusted=lambda: True, wall_clock=rig.wall_s
+    )
+    assert await expiry.look() == (0, 0), "while it is held it never expires"
+    await rig.cuts.look()
+    assert await expiry.look() == (1, 0)
+    assert await rig.state(big) is RecipientState.BOUNCED
+    text = " ".join(rig.spool.path(rig.notices[-1].queue_id).read_text().split())
+    assert "the connection broke 2 times before it was acknowledged" in text
+    assert "queue release" not in text and "next try" not in text
 
 
 async def test_connections_that_break_at_once_are_one_cut(rig: Rig) -> None:

@@ -104,7 +104,7 @@ def may_go(history: CutHistory, held_s: float, last_call_bytes: int = 0) -> bool
 
 def held_words(history: CutHistory, queue_id: str) -> str:
     """Why it is held and what to do, for `dialpost queue`."""
-    return f"{_cut_words(history)} {_when_words(history)} To try it now: dialpost queue release {queue_id}."
+    return f"{_cut_words(history)}{_NEXT}{_when_words(history)} To try it now: dialpost queue release {queue_id}."
 
 
 def sender_words(history: CutHistory, queue_id: str) -> str:
@@ -112,7 +112,7 @@ def sender_words(history: CutHistory, queue_id: str) -> str:
     return (
         f"It is too big for a line that breaks: {_cut_words(history)} A message can't be continued where it was "
         "cut, so it is tried more rarely from now on, and other mail goes first. "
-        f"{_when_words(history)} It is not lost. "
+        f"The next try is {_when_words(history)} It is not lost. "
         "Smaller messages get through sooner, so send a long one in several parts next time. If it is urgent, ask "
         f"the operator of the station to have it tried now: dialpost queue release {queue_id}."
     )
@@ -123,7 +123,12 @@ def is_held_words(text: str) -> bool:
     return text.startswith(_BROKE)
 
 
-_BROKE = "the connection broke "
+def cause_of_hold(text: str) -> str:
+    """Of such words only what happened, once the hold is over; any other text whole."""
+    return text.partition(_NEXT)[0] if is_held_words(text) else text
+
+
+_BROKE, _NEXT = "the connection broke ", " The next try is "
 
 
 def _cut_words(history: CutHistory) -> str:
@@ -135,4 +140,4 @@ def _cut_words(history: CutHistory) -> str:
 
 def _when_words(history: CutHistory) -> str:
     calls, seconds = hold_of(history)
-    return f"The next try is after {calls} calls or {span_words(seconds)}, or after a call that sent as many bytes."
+    return f"after {calls} calls or {span_words(seconds)}, or after a call that sent as many bytes."

@@ -9,6 +9,7 @@ from datetime import datetime, tzinfo
 
 from dialpost.core.amounts import size_words
 from dialpost.core.mail.envelope import Notify
+from dialpost.core.mail.queue.cuts import cause_of_hold
 from dialpost.core.mail.queue.records import (
     BY_STATION,
     EARLIEST_TRUE_TIME_S,
@@ -125,7 +126,7 @@ def _tries(recipient: RecipientRecord, tz: tzinfo | None) -> str:
     tries = f"{_times(recipient.attempts)} so far; " if recipient.attempts else ""
     return (
         f" ({tries}last answer {when(recipient.last_try_s, tz)} from {_by(recipient)}: "
-        f"{one_line(recipient.last_reply)})"
+        f"{one_line(cause_of_hold(recipient.last_reply))})"
     )
 
 
@@ -138,7 +139,7 @@ def _by(recipient: RecipientRecord) -> str:
 
 
 def _answer(recipient: RecipientRecord) -> str:
-    return f"{_by(recipient)} answered: {one_line(recipient.last_reply)}"
+    return f"{_by(recipient)} answered: {one_line(cause_of_hold(recipient.last_reply))}"
 
 
 def _doubt(recipient: RecipientRecord) -> str:

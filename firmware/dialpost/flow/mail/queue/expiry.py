@@ -18,6 +18,7 @@ from dialpost.core.config.model import OutboundConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.dsn import ReportedRecipient
 from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.cuts import cause_of_hold
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.mail.queue.retry import delay_notice_is_due, give_up_is_due
 from dialpost.core.mail.reply import Reply
@@ -143,7 +144,7 @@ class Expiry:
 
 def _answer(recipient: RecipientRecord) -> Reply | None:
     """The last reply, parsed from its text; None if it was never tried. Words of our own count as temporary."""
-    text = recipient.last_reply
+    text = cause_of_hold(recipient.last_reply)
     if not text:
         return None
     code, _, words = text.partition(" ")
