@@ -112,7 +112,7 @@ def _class_of(seconds: float) -> int:
     return min(round(_CLASSES_AN_OCTAVE * log2(max(seconds, SHORTEST_S) / SHORTEST_S)), _LAST_CLASS)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)  # a call needs that of the starts and that of the gaps; each takes 25 kB
 def _curve(delays: Delays) -> tuple[tuple[float, float], ...]:
     times, at_s = [], 0.25
     while at_s < LONGEST_S:
