@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dialpost.core.config.mail import SmtpConfig
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
-from dialpost.edge.mail.smtp_server import connection
+from dialpost.edge.mail.smtp_server import connection, dialogue
 from fakes import leap
 from fuzzing import SLOW_IS_NO_FAULT
 from known import is_a
@@ -353,6 +353,17 @@ async def test_a_login_on_port_25_after_starttls() -> None:
             "503 5.5.1 Not now: a message is in progress",
         ]
     assert [peer.protocol for peer, _, _ in policy.of("mail")] == ["ESMTP", "ESMTPSA"]
+
+
+async def test_a_handshake_whose_bytes_are_unknown_takes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, counts = NotingPolicy(), iter((500, 0))
+    monkeypatch.setattr(dialogue, "carried_bytes", lambda sock: next(counts))
+    async with door(policy, tls=server_tls()) as connect:
+        client = await connect()
+        await client.talk(MAIL[0])
+        await client.starttls()
+        await client.talk(MAIL[0])
+    assert [(cost.handshakes, cost.bytes) for cost in policy.tls_costs] == [(1, 0)]
 
 
 async def test_submission_wants_tls_then_a_login() -> None:

@@ -244,7 +244,8 @@ class Dialogue(Connection):
         await self.start_tls(context, timeout_s)
         tls = self._writer.get_extra_info("ssl_object")
         resumed = tls is not None and bool(tls.session_reused)
-        self.door.policy.shook_hands(self.peer, TlsCost(1, int(resumed), carried_bytes(sock) - before))
+        carried = max(0, carried_bytes(sock) - before)  # a client that is gone already leaves no counts
+        self.door.policy.shook_hands(self.peer, TlsCost(1, int(resumed), carried))
         self._said_ehlo = False
         version = (tls.version() or "TLS") if tls else "TLS"
         self.peer = Peer(self.address, self.door.listener, tls=version, interface=self.interface)
