@@ -202,6 +202,20 @@ async def test_a_smarthost_that_will_not(end: SessionEnd, advice: str) -> None:
     assert end.reason in found[0].what and advice in found[0].advice
 
 
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_what_a_test_with_tls_says_of_a_trusted_line(is_trusted: bool) -> None:
+    """The station neither needs STARTTLS there nor logs in as the test does: neither result is the last word."""
+    modem = replace(CONFIG, link=LinkConfig(LinkKind.MODEM))
+    config = replace(modem, ppp=replace(modem.ppp, trusted_line=is_trusted))
+    servers = FakeServers()
+    (fine,) = [one for one in await examine(config, online=True, servers=servers) if one.subject == "smarthost"]
+    servers.end = SessionEnd(SessionFate.NEEDS_OPERATOR, "the server does not offer STARTTLS")
+    (bad,) = [one for one in await examine(config, online=True, servers=servers) if one.subject == "smarthost"]
+    assert (fine.severity, bad.severity) == (OK, FAULT)
+    assert ("station uses no TLS" in fine.what, "station uses no TLS" in bad.advice) == (is_trusted, is_trusted)
+    assert ("outbound.tls_verify" in bad.advice) is not is_trusted
+
+
 async def test_etrn_refused_in_the_provider_s_words() -> None:
     servers = FakeServers()
     servers.dialogue = EtrnDialogue(((DOMAIN, Reply(500, ("What is ETRN?",))),), None, False)

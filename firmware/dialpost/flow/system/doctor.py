@@ -29,6 +29,7 @@ from dialpost.core.mail.smtp_target import (
     OutgoingMessage,
     SessionEnd,
     SessionFate,
+    Trust,
 )
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
@@ -249,12 +250,19 @@ class Doctor:
         if not isinstance(addresses, tuple):
             return fault(subject, dns_findings.problem_words(addresses), "Check the host's name, and dns.servers.")
         target = HostTarget(hop.host, addresses, hop.port)
-        end = await self._servers.send(target, connect_settings(hop, self._config), _no_message, _no_outcome)
+        settings = connect_settings(hop, self._config)
+        end = await self._servers.send(target, settings, _no_message, _no_outcome)
         where = f"{hop.host}, port {hop.port}"
+        is_trusted = settings.trust is not Trust.NONE
+        if not end.ready and is_trusted and end.needs_operator:
+            return fault(
+                subject, f"{where}: {end.reason}", f"{_AS_IF_NOT_TRUSTED} `dialpost status` says how it went."
+            )
         if not end.ready:
             return fault(subject, f"{where}: {end.reason}", _SMARTHOST_ADVICE.get(end.fate, "Try again later."))
         login = f", logged in as {hop.user}" if hop.user else ", no login"
-        return ok(subject, f"{where} would take mail{login}; {end.tls or 'no TLS'}")
+        more = f". {_AS_IF_NOT_TRUSTED}" if is_trusted else ""
+        return ok(subject, f"{where} would take mail{login}; {end.tls or 'no TLS'}{more}")
 
     async def _etrn(self) -> list[Finding]:
         config = self._config
@@ -272,6 +280,10 @@ class Doctor:
         ]
 
 
+_AS_IF_NOT_TRUSTED = (
+    "This test used the settings for a line that is not trusted. On the trusted line (ppp.trusted_line) the "
+    "station uses no TLS, and logs in by CRAM-MD5 only."
+)
 _SMARTHOST_ADVICE = {
     SessionFate.UNREACHABLE: "Check outbound.smarthost and outbound.port, and that the line is up.",
     SessionFate.NOT_SERVED: "The provider's host refused the session; ask the provider if this persists.",
