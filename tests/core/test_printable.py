@@ -89,6 +89,9 @@ def test_the_nearest_ascii_is_a_letter_where_there_is_one() -> None:
         ("o’brien@x.example, “ann@x.example”", r'o\u2019brien@x.example, "ann@x.example"'),
         ('"jürgen m" <"jürgen m"@x.example>', r'"jurgen m" <"j\xfcrgen m"@x.example>'),
         ("mail.köln.example gab auf. Später", r"mail.k\xf6ln.example gab auf. Spater"),
+        ("'jürgen' can't be", r"'j\xfcrgen' can't be"),
+        ("'ein jürgen': für 'ä'", r"'ein j\xfcrgen': fur '\xe4'"),
+        ("Köln's, Grüße' ä", "Koln's, Grusse' a"),
         ("ä@b.c\nüber\nå@b.c", "\\xe4@b.c\nuber\n\\xe5@b.c"),
     ],
 )

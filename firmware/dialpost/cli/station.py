@@ -34,17 +34,25 @@ def control_client(args: argparse.Namespace, timeout_s: float = 60.0) -> Control
     reported, and the socket is expected where a daemon without a configuration puts it.
     """
     path = _named_socket(args.config)
-    if path is not None and path.exists():
+    if path is not None and _may_be_there(path):
         return ControlClient(path, timeout_s)
     try:
         path = Path(load_config(args).station.run_dir) / SOCKET_NAME
     except (ConfigError, NotFoundError) as error:
         path = control_path(args)
-        if not path.exists():
+        if not _may_be_there(path):
             raise
         if isinstance(error, ConfigError):
             sys.stderr.write(f"dialpost: {error}\n")
     return ControlClient(path, timeout_s)
+
+
+def _may_be_there(path: Path) -> bool:
+    """Also if this user may not look: the client then says so, and who may."""
+    try:
+        return path.exists()
+    except PermissionError:
+        return True
 
 
 def _named_socket(config: Path) -> Path | None:

@@ -29,6 +29,8 @@ _LONGEST_TEXT = 1000
 
 _WORD = re.compile(r'[^\s"]*"(?:[^"\\\n]|\\.)*"@\S*|\S+')
 """A quoted local part may contain spaces (RFC 5321 §4.1.2)."""
+_IN_QUOTES = re.compile(r"(?<![\w'])'[^'\n]+'(?!\w)")
+"""A value that an error quotes ('jürgen'), no apostrophe."""
 _AROUND_A_NAME = "“”„‘’…–—•→●○()<>[],.;:!?'"
 _SEPARATOR = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
 _HARMLESS = frozenset("\u200c\u200d")
@@ -88,11 +90,14 @@ def log_pairs(values: Mapping[str, object]) -> str:
 def in_ascii(text: str, start: int = 0, end: int | None = None) -> str:
     """`text[start:end]` for a terminal with only ASCII: the nearest readable form.
 
-    An address or host name must not look like another: in it, characters are escaped (jürgen@ as j\\xfcrgen@).
+    An address, a host name or a value in 'single quotes' must not look like another: in it, characters are escaped
+    (jürgen@ as j\\xfcrgen@).
     """
     end = len(text) if end is None else end
     first = text.rfind("\n", 0, start) + 1
-    names = [span for word in _WORD.finditer(text, first, _line_end(text, end)) if (span := _name_in(word))]
+    last = _line_end(text, end)
+    names = [span for word in _WORD.finditer(text, first, last) if (span := _name_in(word))]
+    names += [quoted.span() for quoted in _IN_QUOTES.finditer(text, first, last)]
     return "".join(
         _escaped(char) if any(begin <= at < stop for begin, stop in names) else nearest(char)
         for at, char in enumerate(text[start:end], start)

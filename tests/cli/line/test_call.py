@@ -207,7 +207,7 @@ def test_a_forecast_tells_what_the_budget_leaves_behind(dialpost: Callable[..., 
 def test_a_big_message_is_held_told_and_released(dialpost: Callable[..., Any], daemon: Daemon) -> None:
     queue_id = daemon.run(daemon.hand_in(9000))
     assert "; 1 big message (9.0 kB) held back" in dialpost("call", "forecast")[1]
-    words = f"held: larger than 5.0 kB; release it by: dialpost queue release {queue_id}"
+    words = f"held: larger than 5.0 kB; release it with `dialpost queue release {queue_id}`"
     assert words in dialpost("queue", "list")[1]
     assert words[1:] in dialpost("queue", "show", queue_id)[1]
     assert dialpost("queue", "release", queue_id) == (0, f"{queue_id}: 1 recipient released.\n", "")
@@ -306,7 +306,7 @@ def test_a_record_of_a_former_version_is_shown() -> None:
 def test_what_calls_taught_can_be_shown_set_and_forgotten(dialpost: Callable[..., Any]) -> None:
     status, out, _ = dialpost("call", "learned")
     assert status == 0
-    assert "no call has shown yet" in out
+    assert "No call has shown yet" in out
     assert "A call that finds nothing waits 0 s, and the call costs" in out
     set_by_hand = dialpost("call", "learned", "--start", "45", "--gap", "30")[1]
     assert "waits 30 s for the next one (set by hand)" in set_by_hand

@@ -78,7 +78,7 @@ call.grace_max_s, and nothing longer is tried."""
 _LEARNED_END = """examples:
   dialpost call learned
   dialpost call learned --start 45         # the provider says that it needs up to 45 s
-  dialpost call learned --forget           # learn from the start, and no longer use what was set"""
+  dialpost call learned --forget           # learn from scratch, and no longer use what was set"""
 
 
 def add_parser(commands: Any) -> None:

@@ -47,7 +47,8 @@ def add_parser(commands: Any) -> None:
             "release",
             "release a held message",
             "The message goes with the next call, whether an operator held it or the station did because it is "
-            "larger than budget.big_message_bytes. Once released, it is not held for its size again.",
+            "larger than budget.big_message_bytes, or the line kept cutting it. Once released, it is not held for "
+            "its size again.",
         ),
     ):
         move = verbs.add_parser(verb, help=text, description=more)

@@ -25,6 +25,7 @@ from dialpost.core.config.model import (
 from dialpost.core.config.trust import trust_warnings
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_EITHER = "Add it there, or remove it here."
 _LEAST_MTU = 128  # pppd's MINMRU
 _SMALL_PREFIX = {4: 24, 6: 56}
 _WIDEST_LAN_PREFIX = {4: 8, 6: 7}  # 10.0.0.0/8 (RFC 1918), fc00::/7 (RFC 4193)
@@ -52,12 +53,15 @@ def faults(config: Config) -> Iterator[str]:
         yield f"console.speed_bps = {config.console.speed_bps} is not a serial line speed: use one of {speeds}."
     for domain in config.delivery.catch_all:
         if domain not in config.station.domains:
-            yield f"delivery.catch_all names {domain}, which is not among station.domains."
+            yield f"delivery.catch_all names {domain}, which is not among station.domains. {_EITHER}"
     for domain in config.delivery.separate_domains:
         if domain not in config.station.domains:
-            yield f"delivery.separate_domains names {domain}, which is not among station.domains."
+            yield f"delivery.separate_domains names {domain}, which is not among station.domains. {_EITHER}"
         elif domain == config.station.domains[0]:
-            yield f"delivery.separate_domains names {domain}, but in the main domain all accounts have addresses."
+            yield (
+                f"delivery.separate_domains names {domain}, but in the main domain every account's name is an "
+                "address. Remove it from the list."
+            )
 
 
 def _twice(key: str, items: tuple[str, ...]) -> Iterator[str]:
@@ -261,7 +265,7 @@ def _warnings(config: Config) -> Iterator[str]:
         if domain not in config.delivery.catch_all:
             yield (
                 f"delivery.separate_domains names {domain}: mail for accounts' names in it is refused. Only the "
-                "addresses and aliases added for it receive mail; `dialpost doctor` tells if there are none."
+                "addresses and aliases added for it receive mail; `dialpost doctor` warns if there are none."
             )
     yield from _overlaps(config)
     yield from lan_warnings(config)

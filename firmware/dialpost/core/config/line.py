@@ -158,7 +158,7 @@ class PppConfig:
     default_route: bool = setting(True, "Send everything that is not for the LAN over the line while it is up.")
     trusted_line: bool = setting(
         False,
-        "Whether the line from this station's modem to the provider's network is trusted as a telephone line is. "
+        "Whether the line from this station's modem to the provider's network is trusted like a telephone line. "
         "true: no TLS on it with the provider's own mail hosts; mail is compressed, and calls are shorter and "
         "cheaper. Passwords go by CRAM-MD5 only, but whoever taps the line can read the mail. false: TLS.",
     )

@@ -101,6 +101,12 @@ class ControlClient:
             raise ControlError(
                 f"No Dialpost daemon is running (nothing answers at {self._path}). Start it with {START}."
             ) from None
+        except PermissionError:
+            sock.close()
+            raise ControlError(
+                f"This user may not use the daemon's socket {self._path}. Use root, or become a member of its "
+                "group (dialpost)."
+            ) from None
         except OSError as error:
             sock.close()
             raise ControlError(f"Can't reach the daemon at {self._path}: {error.strerror or error}.") from error

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, TlsMode
+from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, StationConfig, TlsMode
 from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
@@ -284,14 +284,32 @@ def test_back_from_a_change_leaves_the_answer_and_yes_asks_for_what_is_missing()
     assert wizard.question().key == "lan_address"
 
 
-def test_an_answer_that_another_made_wrong_is_found_at_the_end() -> None:
+def test_an_answer_that_another_made_wrong_is_asked_for_again() -> None:
     wizard = through([*LINE, "smtp.provider.example", "2", *MAIL[2:], *PLACE, *USERS])
     wizard.answer(numbers(wizard)["Dial-in user"])
     assert wizard.answer("none") == ""
+    assert wizard.question().key == "mail_login", "the login that has gone is asked for again, immediately"
+    wizard.answer("back")
     assert "no longer one of the choices" in wizard.answer("yes")
-    assert wizard.question().key == "mail_login"
+    assert (wizard.question().key, wizard.question().default) == ("mail_login", "1")
     assert wizard.answer("1") == ""
     assert config_of(wizard).outbound.user == ""
+
+
+def test_a_postmaster_who_was_renamed_is_asked_for_again_and_enter_picks_a_user() -> None:
+    two = ["anna", ANNA, ANNA, "bruno", ANNA, ANNA, "", "1"]
+    wizard = through([*LINE, *MAIL, *PLACE, *two])
+    wizard.answer(numbers(wizard)["User 1"])
+    assert wizard.answer("carla") == ""
+    assert (wizard.question().key, wizard.question().default) == ("postmaster", "1")
+    assert wizard.answer("") == ""
+    assert config_of(wizard).station.postmaster == "carla"
+
+
+def test_a_configured_postmaster_without_an_account_is_not_offered() -> None:
+    base = Config(StationConfig("mail.clinic.example", ("clinic.example",), postmaster="gone"))
+    wizard, _ = walk([*LINE, *MAIL, *PLACE, "anna", ANNA, ANNA, "bruno", ANNA, ANNA, ""], base=base)
+    assert (wizard.question().key, wizard.question().default) == ("postmaster", "1")
 
 
 def test_review_refuses_what_is_no_answer_to_it() -> None:
@@ -417,7 +435,7 @@ def test_the_line_is_trusted_only_where_somebody_said_so() -> None:
 
     assert [answered(answer).ppp.trusted_line for answer in ("", "1", "2", "trusted")] == [False, False, True, True]
     wizard = through([*LINE, *MAIL[:3]])
-    assert wizard.question().key == "trusted_line" and "Enter a number" in wizard.answer("yes")
+    assert wizard.question().key == "trusted_line" and "Enter 1 or 2" in wizard.answer("yes")
     explained = wizard.answer("?")
     for words in ("CRAM-MD5", "10 s at 2,400", "can be read by whoever taps the line", "no internet in between"):
         assert words in explained

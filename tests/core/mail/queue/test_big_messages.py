@@ -83,10 +83,11 @@ def test_what_comes_in_too_big_is_held_for_the_world_only() -> None:
 
 def test_words_for_the_queue() -> None:
     assert held_words(NIGHT, "D0000012") == (
-        "held: larger than 500 kB; goes between 22:00 and 06:00, or release it by: dialpost queue release D0000012"
+        "held: larger than 500 kB; goes between 22:00 and 06:00, or release it with "
+        "`dialpost queue release D0000012`"
     )
     assert held_words(ALWAYS_BY_HAND, "D0000012") == (
-        "held: larger than 500 kB; release it by: dialpost queue release D0000012"
+        "held: larger than 500 kB; release it with `dialpost queue release D0000012`"
     )
 
 

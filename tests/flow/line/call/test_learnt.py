@@ -9,6 +9,7 @@ import pytest
 
 from dialpost.core.config.model import (
     BudgetConfig,
+    CallConfig,
     Config,
     EtrnConfig,
     EtrnUse,
@@ -17,6 +18,7 @@ from dialpost.core.config.model import (
     StationConfig,
 )
 from dialpost.core.errors import ControlError
+from dialpost.core.line.call.delays import Delays
 from dialpost.core.line.call.habits import Promise, ProviderHabits
 from dialpost.flow.line.call.learnt import MOST_HOSTS, LearntHabits, learned, learnt_methods
 from fakes import MemoryCallStore, asked
@@ -96,6 +98,10 @@ def test_the_words_say_what_was_seen_and_what_follows() -> None:
     new = learned(learnt, config)
     assert (new.starts, new.start_wait_s, new.gap_wait_s, new.empty_call_cost) == (0, 60.0, 60.0, 0.0)
     assert all("cost" not in sentence for sentence in new.words)
+    assert new.words[:2] == (
+        "No call has shown yet how soon mail.provider.example begins to send after its answer to ETRN.",
+        "No call has shown yet how far apart its messages come.",
+    )
     learnt.add(LATE)
     found = learned(learnt, config)
     assert (found.starts, found.gaps) == (1, 1)
@@ -121,6 +127,20 @@ def test_where_the_provider_is_not_asked_nothing_is_said_of_its_answers() -> Non
         "A call that finds nothing waits 3 s, and the call costs 0.10 EUR.",
     )
     assert found.words[3].startswith("After a message, a call waits ") and len(found.words) == 4
+
+
+def test_the_words_say_how_the_limits_change_what_was_set_by_hand() -> None:
+    async def scene() -> tuple[str, ...]:
+        learnt = LearntHabits(MemoryCallStore(), "")
+        learnt.add(ProviderHabits(starts=Delays().with_one(0.5)))
+        await learnt.set_waits(45.0, 3.5)
+        station = StationConfig("mail.clinic.example", ("clinic.example",))
+        return learned(learnt, Config(station, call=CallConfig(grace_min_s=5, grace_max_s=10))).words
+
+    words = asyncio.run(scene())
+    assert words[0] == "The provider begins to send 0.5 s after its answer to ETRN (seen 1 time; longest 0.5 s)."
+    assert "waits 10 s after a 250 (set by hand to 45 s, which call.grace_max_s limits)" in words[3]
+    assert "waits 5 s for the next one (set by hand to 3.5 s, which call.grace_min_s limits)" in words[4]
 
 
 def test_a_dedicated_line_learns_nothing() -> None:

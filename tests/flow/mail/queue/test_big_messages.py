@@ -183,9 +183,9 @@ async def test_a_released_message_goes_at_once_and_stays_released(rig: Rig) -> N
     await rig.big.look()
     control = QueueControl(rig.store, rig.spool, size_hold=rig.big.words, on_work=rig._work)
     [view] = [view for view in await control.listing() if view.queue_id == big.queue_id]
-    said = "eld: larger than 5.0 kB; goes between 22:00 and 06:00, or release it by: dialpost queue release "
-    assert view.recipients[0].held_because == f"h{said}{big.queue_id}"
-    assert view.sentences[-1].endswith(f"H{said}{big.queue_id}")
+    said = "eld: larger than 5.0 kB; goes between 22:00 and 06:00, or release it with `dialpost queue release "
+    assert view.recipients[0].held_because == f"h{said}{big.queue_id}`"
+    assert view.sentences[-1].endswith(f"H{said}{big.queue_id}`")
     assert (await control.release(big.queue_id)).words.endswith("released.")
     assert rig.woken == 1
     await rig.big.look()

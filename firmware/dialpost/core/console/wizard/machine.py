@@ -226,7 +226,7 @@ class Wizard:
         elif step.choices(self._draft):
             value = picked(typed, step.choices(self._draft))
             if value is None and not step.may_type:
-                return f"Enter a number from 1 to {len(step.choices(self._draft))}."
+                return _which_number(len(step.choices(self._draft)))
             typed = value or typed
         if not typed and not step.may_be_empty:
             return "Please enter an answer; `?` explains."
@@ -253,14 +253,14 @@ class Wizard:
         return ""
 
     def _go_on(self, step: Step) -> None:
-        """On to the next question; from the review page, only to those that have no answer yet."""
+        """On to the next question; from the review page, only to those without an answer that is still possible."""
         asked = [each for each in steps(self._draft) if not each.in_review_only]
         if self.phase in {Phase.ASKING, Phase.REPEATING}:
             names = [each.name for each in asked]
             index = names.index(step.name) + 1
             rest = asked[index:]
         else:
-            rest = [each for each in asked if not self._draft.has(each.name)]
+            rest = [each for each in asked if not (self._draft.has(each.name) and self._is_possible(each))]
         if rest:
             self._at = rest[0].name
         self._post(Event.ANSWERED if rest else Event.COMPLETED)
@@ -317,8 +317,7 @@ class Wizard:
                     raise ValueError("This question has no answer yet.")
                 if value:
                     step.check(value, self._draft)
-                choices = step.choices(self._draft)
-                if choices and not step.may_type and value not in {choice.value for choice in choices}:
+                if not self._is_possible(step):
                     raise ValueError("This is no longer one of the choices.")
             except (ValueError, AccountError) as error:
                 self._at = step.name
@@ -343,10 +342,16 @@ class Wizard:
         return self._draft.without(name for name in self._draft.answers if name not in asked)
 
     def _default(self, step: Step) -> str:
-        """What Enter stands for: the earlier answer, otherwise the question's default."""
-        if self._draft.get(step.name):
+        """What Enter stands for: the earlier answer if it is still possible, otherwise the question's default."""
+        if self._draft.get(step.name) and self._is_possible(step):
             return self._draft.get(step.name)
         return step.default(self._draft)
+
+    def _is_possible(self, step: Step) -> bool:
+        """Whether its answer is among its choices: another answer may have removed it."""
+        choices = step.choices(self._draft)
+        is_free = not choices or step.may_type
+        return is_free or self._draft.get(step.name) in {choice.value for choice in choices}
 
     def _explain(self, step: Step | None) -> str:
         if step is None:
@@ -358,6 +363,10 @@ class Wizard:
         target = TABLE[self.phase][event]
         if target is not None:
             self.phase = target
+
+
+def _which_number(most: int) -> str:
+    return "Enter 1 or 2." if most == 2 else f"Enter a number from 1 to {most}."
 
 
 def _sentence(words: str) -> str:

@@ -101,7 +101,7 @@ def _has_own_login(draft: Draft) -> bool:
 
 _TRUST = (
     Choice(NOT_TRUSTED, "No, or not sure: use TLS on it. Safe; calls take longer."),
-    Choice(TRUSTED, "Yes: no TLS on it. Calls are shorter; who taps it can read mail."),
+    Choice(TRUSTED, "Yes: no TLS on it. Calls are shorter; whoever taps it can read the mail."),
 )
 
 _MAIL = (
@@ -311,6 +311,11 @@ def _everybody(draft: Draft) -> tuple[Choice, ...]:
     return tuple(Choice(name, name) for name in (*draft.facts.accounts, *draft.users))
 
 
+def _usual_postmaster(configured: str, there: tuple[Choice, ...]) -> str:
+    names = [choice.value for choice in there]
+    return configured if configured in names else names[0]
+
+
 _POSTMASTER = Step(
     "postmaster",
     "Postmaster",
@@ -318,6 +323,6 @@ _POSTMASTER = Step(
     _words,
     applies=lambda draft: len(_everybody(draft)) > 1,
     choices=_everybody,
-    default=lambda draft: draft.base.station.postmaster or next(iter(choice.value for choice in _everybody(draft))),
+    default=lambda draft: _usual_postmaster(draft.base.station.postmaster, _everybody(draft)),
     more="One of the station's users. Reports cover failed calls, a full card and updates.",
 )

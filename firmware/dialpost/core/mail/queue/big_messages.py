@@ -77,8 +77,10 @@ def held_words(config: BudgetConfig, queue_id: str) -> str:
     if not holds_any(config):
         return "held for its size until the station restarts (budget.big_message_bytes is 0 now)"
     when = when_words(config)
-    goes = f"goes {when}, or release it by" if when else "release it by"
-    return f"held: larger than {size_words(config.big_message_bytes)}; {goes}: dialpost queue release {queue_id}"
+    goes = f"goes {when}, or release it" if when else "release it"
+    return (
+        f"held: larger than {size_words(config.big_message_bytes)}; {goes} with `dialpost queue release {queue_id}`"
+    )
 
 
 def sender_words(config: BudgetConfig, message: MessageRecord) -> str:

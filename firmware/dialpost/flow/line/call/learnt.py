@@ -105,7 +105,7 @@ def learnt_methods(learnt: LearntHabits, config: Config) -> dict[str, Served]:
 
     async def forget(wanted: NoParams) -> str:
         await known().forget()
-        return "Forgotten. The next calls learn from the start; the first empty one waits up to call.grace_max_s."
+        return "Forgotten. The next calls learn from scratch; the first empty one waits up to call.grace_max_s."
 
     return {**serve(api.LEARNED, show), **serve(api.SET_WAITS, set_waits), **serve(api.FORGET_LEARNED, forget)}
 
@@ -141,29 +141,50 @@ def learned(learnt: LearntHabits, config: Config) -> api.Learned:
 def _words(host: str, habits: ProviderHabits, start_s: float, gap_s: float, config: Config) -> list[str]:
     cost = call_cost(config.budget, _AROUND_S + start_s + HANG_UP_S)
     costs = f", and the call costs {money(cost, config.budget.currency)}" if cost else ""
-    provider = host or "The provider"
+    after = f"After a message, a call waits {_time(gap_s)} for the next one{_by(habits.set_gap_s, gap_s)}."
     if not config.etrn_wanted:
         return [
             "The provider is not asked for mail (etrn.use).",
-            f"Its messages follow each other {_seen(habits.gaps, 'apart')}.",
-            f"A call that finds nothing waits {start_s:.0f} s{costs}.",
-            f"After a message, a call waits {gap_s:.0f} s for the next one{_by(habits.set_gap_s)}.",
+            _gaps(habits.gaps),
+            f"A call that finds nothing waits {_time(start_s)}{costs}.",
+            after,
         ]
     return [
-        f"{provider} begins to send {_seen(habits.starts, 'after its answer to ETRN')}.",
-        f"Its messages follow each other {_seen(habits.gaps, 'apart')}.",
-        f"The chance of mail after a 250 is taken to be {habits.chance(Promise.MAYBE):.0%}.",
-        f"A call that finds nothing waits {start_s:.0f} s after a 250{_by(habits.set_start_s)}{costs}.",
-        f"After a message, a call waits {gap_s:.0f} s for the next one{_by(habits.set_gap_s)}.",
+        _starts(host, habits.starts),
+        _gaps(habits.gaps),
+        f"The assumed chance of mail after a 250 is {habits.chance(Promise.MAYBE):.0%}.",
+        f"A call that finds nothing waits {_time(start_s)} after a 250{_by(habits.set_start_s, start_s)}{costs}.",
+        after,
     ]
 
 
-def _seen(delays: Delays, what: str) -> str:
+def _starts(host: str, delays: Delays) -> str:
     if not delays.seen:
-        return f"a time {what} that no call has shown yet"
-    times = count_words(round(delays.weight), "time")
-    return f"{delays.usual_s:.0f} s {what} (seen {times}; longest {delays.longest_s:.0f} s)"
+        return f"No call has shown yet how soon {host or 'the provider'} begins to send after its answer to ETRN."
+    usual = _time(delays.usual_s)
+    return f"{host or 'The provider'} begins to send {usual} after its answer to ETRN ({_seen(delays)})."
 
 
-def _by(set_s: float | None) -> str:
-    return "" if set_s is None else " (set by hand)"
+def _gaps(delays: Delays) -> str:
+    if not delays.seen:
+        return "No call has shown yet how far apart its messages come."
+    return f"Its messages follow each other {_time(delays.usual_s)} apart ({_seen(delays)})."
+
+
+def _seen(delays: Delays) -> str:
+    return f"seen {count_words(round(delays.weight), 'time')}; longest {_time(delays.longest_s)}"
+
+
+def _time(seconds: float) -> str:
+    """In seconds; below ten with a tenth, so that half a second is not shown as none."""
+    return f"{seconds:.1f} s" if seconds < 9.95 and round(seconds, 1) % 1 else f"{seconds:.0f} s"
+
+
+def _by(set_s: float | None, waits_s: float) -> str:
+    """What was set by hand, and what the limits make of it."""
+    if set_s is None:
+        return ""
+    if set_s == waits_s:
+        return " (set by hand)"
+    key = "call.grace_max_s" if set_s > waits_s else "call.grace_min_s"
+    return f" (set by hand to {_time(set_s)}, which {key} limits)"
