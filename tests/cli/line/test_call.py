@@ -307,7 +307,7 @@ def test_what_calls_taught_can_be_shown_set_and_forgotten(dialpost: Callable[...
     status, out, _ = dialpost("call", "learned")
     assert status == 0
     assert "No call has shown yet" in out
-    assert "A call that finds nothing waits 0 s, and the call costs" in out
+    assert "A call that finds nothing waits 0.2 s, and the call costs" in out
     set_by_hand = dialpost("call", "learned", "--start", "45", "--gap", "30")[1]
     assert "waits 30 s for the next one (set by hand)" in set_by_hand
     found = json.loads(dialpost("call", "learned", "--gap", "20", "--json")[1])
