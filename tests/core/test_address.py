@@ -1,5 +1,7 @@
 """Addresses and domain names as RFC 5321, RFC 6531 and RFC 5890 have them."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +84,11 @@ def test_any_text_is_parsed_or_refused_and_what_is_parsed_holds_no_control_chara
         return
     assert not any(ord(char) < 0x20 or char == "\x7f" for char in str(mailbox))
     assert parse_mailbox(str(mailbox)) == mailbox
+
+
+def test_a_text_of_any_length_is_read_and_not_kept() -> None:
+    """A source route has no limit, and a hundred of a megabyte are too much to remember."""
+    route = f"@{'relay.example,@' * 70_000}x.example:anna@clinic.example"
+    before = sys.getrefcount(route)
+    assert str(parse_mailbox(route)) == "anna@clinic.example"
+    assert sys.getrefcount(route) == before

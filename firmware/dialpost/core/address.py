@@ -70,7 +70,7 @@ def parse_mailbox(text: str) -> Mailbox:
     `mie.@x`: some providers assigned such addresses) turn it into a quoted local part, which means the same and is
     legal everywhere (§4.1.2). Raises: AddressError.
     """
-    return _remembered(text)
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _mailbox(text)
 
 
 def _mailbox(text: str) -> Mailbox:
@@ -95,6 +95,8 @@ def _mailbox(text: str) -> Mailbox:
 
 _remembered = lru_cache(_mailbox)
 """The last 128: for each message the same few addresses are read many times."""
+_LONGEST_REMEMBERED = 600
+"""Characters: more than any address has, but for a source route, which may have any length."""
 
 
 def _literal(text: str, domain: str) -> str:
