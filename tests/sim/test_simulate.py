@@ -40,6 +40,8 @@ def test_once_carries_counts_and_reports(tmp_path: Path) -> None:
     done = simulate("--once", "--outbound", "4", "--inbound", "6", *QUICK, "--report", "r.json", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "4 of 4 messages to the world arrived, exactly once." in done.stdout
+    assert "submitted by SMTP, waiting for the line: 4 messages for the world" in done.stdout
+    assert "\n1 call; the last ended: " in done.stdout
     found = report(tmp_path / "r.json")
     assert [found[side] for side in ("outbound", "inbound")] == [
         {"expected": n, "delivered": n, "duplicates": 0, "lost": 0, "damaged": 0, "waiting": 0} for n in (4, 6)
@@ -76,6 +78,7 @@ def test_a_cut_each_way(tmp_path: Path) -> None:
     found = report(tmp_path / "r.json")
     assert [call["hangup_reason"] for call in found["calls"]] == ["carrier-lost", "carrier-lost", "done"]
     assert found["cuts"] == 2
+    assert "The carrier was cut 2 times; the provider recognised" in done.stdout
 
 
 def test_a_cut_that_is_never_reached_is_said(tmp_path: Path) -> None:

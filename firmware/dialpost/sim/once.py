@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from dialpost.core.amounts import count_words
 from dialpost.core.line.call.record import HANG_UP_WORDS, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
@@ -83,11 +84,10 @@ class Once:
     async def _carry(self) -> None:
         world = self.world
         world.hold(self.incoming)
-        self._say(f"{len(self.incoming)} messages for {DOMAIN} are waiting at the provider")
+        self._say(f"waiting at the provider: {count_words(len(self.incoming), 'message')} for {DOMAIN}")
         await world.hand_in(self.outgoing)
-        self._say(
-            f"{len(self.outgoing)} messages for the world were submitted by SMTP and are waiting for the line"
-        )
+        out = count_words(len(self.outgoing), "message")
+        self._say(f"submitted by SMTP, waiting for the line: {out} for the world")
         stop = world.station.calls.subscribe(lambda words: self._say(f"  {words}"))
         try:
             await self._call_until_done()
@@ -199,21 +199,17 @@ class Once:
         if last is not None and last.result is not DialResult.CONNECTED:
             words.append(f"The line did not come up: {last.result.value}. {last.detail}")
         elif last is not None:
-            calls = len(report.calls)
-            words.append(
-                f"{calls} call{'' if calls == 1 else 's'}; the last ended: {HANG_UP_WORDS[last.hangup_reason]}."
-            )
+            calls = count_words(len(report.calls), "call")
+            words.append(f"{calls}; the last ended: {HANG_UP_WORDS[last.hangup_reason]}.")
         words += self._cut_words()
         return words
 
     def _cut_words(self) -> list[str]:
         line, carried = self.world.settings.line, self.world.line.carried()
         if self.world.line.cuts:
-            repeats = self.world.provider.ledger.repeats_recognised
-            return [
-                f"The carrier was cut {self.world.line.cuts} time(s); the provider recognised {repeats} duplicate "
-                "transmission(s)."
-            ]
+            cuts = count_words(self.world.line.cuts, "time")
+            repeats = count_words(self.world.provider.ledger.repeats_recognised, "duplicate transmission")
+            return [f"The carrier was cut {cuts}; the provider recognised {repeats}."]
         if line.cut_up is not None and carried.up < line.cut_up:
             return [f"No cut: only {carried.up} bytes went up."]
         if line.cut_down is not None and carried.down < line.cut_down:
