@@ -10,6 +10,11 @@ def test_width_counts_columns_not_characters() -> None:
     assert [width(text) for text in ("", "abc", "日本", "e\u0301", "Grüße")] == [0, 3, 4, 1, 5]
 
 
+def test_a_mark_has_no_width_whether_it_combines_or_not() -> None:
+    """In turn: combining, spacing and combining, enclosing, not combining, and a format character."""
+    assert [width(f"a{mark}") for mark in "\u0301\u302e\u20dd\u0900\u200d"] == [1] * 5
+
+
 def test_cut_and_pad() -> None:
     assert [cut("日本語", columns) for columns in (6, 5, 4)] == ["日本語", "日本…", "日…"]
     assert pad("日", 4) == "日  "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,9 +11,10 @@ from dialpost.core.config.values import KIND_CHECKS
 from dialpost.core.errors import ConfigError, ProtocolError
 from dialpost.core.ip_text import interface_name
 from dialpost.core.json_text import parse_json
+from dialpost.core.line.ppp.options import PppRequest
 from dialpost.core.mail.esmtp.replies import ReplyReader
 from dialpost.core.mail.reply import Reply
-from dialpost.core.system.apply.rendered import zone
+from dialpost.core.system.apply.rendered import host_name, plain_path, zone
 from dialpost.core.toml_text import parse_toml
 
 
@@ -20,15 +22,22 @@ def _replies(text: str) -> Iterator[Reply]:
     return ReplyReader().receive(f"{text}\n".encode())
 
 
+def _request(host: str) -> str:
+    return json.dumps({"device": "/dev/ttyS0", "speed_bps": 9600, "rate_bps": 2400, "mail_hosts": [host]})
+
+
 @pytest.mark.parametrize(
     ("take", "longest"),
     [
         (interface_name, 80),
         (zone, 80),
+        (host_name, 80),
+        (plain_path, 80),
+        (lambda text: PppRequest.from_json(_request(text)), 80),
         (lambda text: list(_replies(text)), 80),
         (lambda text: KIND_CHECKS["ip"](f"{text}%eth0"), 45),
     ],
-    ids=["interface", "zone", "reply", "address"],
+    ids=["interface", "zone", "host", "path", "network", "reply", "address"],
 )
 def test_foreign_text_is_cut(take: Callable[[str], object], longest: int) -> None:
     for length, shown in ((longest - 1, longest - 1), (longest, longest), (longest + 1, longest)):
@@ -61,3 +70,17 @@ def test_the_longest_name_of_a_time_zone() -> None:
     assert zone("Area/" + "x" * 59) == "Area/" + "x" * 59
     with pytest.raises(ValueError, match="is no time zone"):
         zone("Area/" + "x" * 60)
+
+
+def test_the_longest_path() -> None:
+    whole = ("/" + "x" * 127) * 8
+    assert len(whole) == 1024 and plain_path(f"{whole}/") == whole
+    with pytest.raises(ValueError, match="plain letters"):
+        plain_path(f"{whole}x")
+
+
+def test_the_longest_host_name() -> None:
+    whole = ".".join(["x" * 63] * 3 + ["x" * 61])
+    assert len(whole) == 253 and host_name(whole) == whole
+    with pytest.raises(ValueError, match="host name"):
+        host_name(f"{whole}x")

@@ -18,6 +18,7 @@ HOSTILE = [
     pytest.param("x = " + "{a.b.c.d=" * 20 + "1" + "}" * 20, "nested too deeply", id="dots within brackets"),
     pytest.param("a" + ".a" * 200_000 + " = 1", "line 1, column 64", id="a key of 200,000 parts"),
     pytest.param("[a" + ".a" * 50_000 + "]", "more than 32 parts", id="a section of 50,000 parts"),
+    pytest.param("[a" + ".a" * 32 + "]", "more than 32 parts", id="a section of 33 parts"),
     pytest.param("[[a" + '."a"' * 50_000 + "]]", "more than 32 parts", id="quoted parts"),
     pytest.param("x = " + "9" * 5_000, "line 1, column 5", id="5,000 digits"),
     pytest.param("x = -" + "9" * 70, "line 1, column 5", id="70 digits"),

@@ -106,3 +106,11 @@ def test_a_new_line_is_empty_and_typed_into_at_its_start() -> None:
     assert not line.edit(Key.RIGHT) and not line.edit(Key.BACKSPACE)
     line.insert("ab")
     assert (line.text, line.cursor) == ("ab", 2)
+
+
+def test_the_last_hundred_lines_are_kept() -> None:
+    history = History()
+    for number in range(102):
+        history.add(str(number))
+    walked = iter(lambda: history.walk(-1, ""), None)
+    assert list(walked) == [str(number) for number in range(101, 1, -1)]

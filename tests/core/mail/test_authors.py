@@ -154,6 +154,21 @@ def test_a_user_writes_as_themselves(
 
 
 @pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        (BOSS, f"address {BOSS} does not"),
+        ("1@clinic.example", "address 1@clinic.example does not"),
+        ("?", "address does not"),
+        ("x" * 101, f"address {'x' * 100} does not"),
+    ],
+    ids=["a letter", "a digit", "unreadable", "long"],
+)
+def test_a_refusal_names_the_address_if_it_can_be_read(address: str, shown: str) -> None:
+    refusal = user_refusal(FromCheck.CHECK, Named((address,)), lambda _: False, ANNA)
+    assert f"The From {shown} belong" in str(refusal)
+
+
+@pytest.mark.parametrize(
     ("addresses", "ours"),
     [
         ((ANNA,), True),

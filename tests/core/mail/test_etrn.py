@@ -104,6 +104,13 @@ def test_a_dialogue_that_broke_off_after_a_5xx_was_over(code: int, told: list[st
     assert [a.name for a in classify_dialogue(("a", "b"), dialogue)] == told
 
 
+@pytest.mark.parametrize(("codes", "told"), [((250, 500), ["a", "b"]), ((500, 250), ["a", "b", "c"])])
+def test_only_the_last_answer_says_whether_the_dialogue_was_over(codes: tuple[int, ...], told: list[str]) -> None:
+    answers = tuple(zip("abc", map(reply, codes), strict=False))
+    dialogue = EtrnDialogue(answers, "the connection was lost", offered=True)
+    assert [a.name for a in classify_dialogue(("a", "b", "c"), dialogue)] == told
+
+
 def test_a_dialogue_that_broke_off() -> None:
     dialogue = EtrnDialogue((("a", reply(250)),), "the connection was lost", offered=True)
     found = classify_dialogue(("a", "b", "c"), dialogue)

@@ -83,3 +83,7 @@ def test_no_weight_of_a_damaged_file_outweighs_what_follows() -> None:
 def test_the_shortest_and_the_longest() -> None:
     assert seen(0.0).usual_s == SHORTEST_S
     assert seen(1e9).usual_s == pytest.approx(LONGEST_S, rel=0.1)
+
+
+def test_what_is_kept_is_rounded_to_thousandths() -> None:
+    assert Delays(((2, 1 / 3), (3, 2 / 3))).to_json() == [[0.707, 0.333], [0.841, 0.667]]

@@ -216,6 +216,39 @@ def test_a_connected_provider_holds_the_call_while_it_is_alive() -> None:
     assert isinstance(at(1000.0, replace(evidence, inbound_last_s=995.0)), Wait)
 
 
+@dataclass(frozen=True)
+class Noting(Known):
+    """It notes how much of each wait is over."""
+
+    waited_s: list[float] = field(default_factory=list)
+
+    def start_wait_s(
+        self, promise: Promise, waited_s: float, rules: GraceRules, price: Price, *, carried: bool
+    ) -> float:
+        self.waited_s.append(waited_s)
+        return super().start_wait_s(promise, waited_s, rules, price, carried=carried)
+
+    def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, look_after: float = 0) -> float:
+        self.waited_s.append(waited_s)
+        return super().gap_wait_s(waited_s, rules, price, look_after=look_after)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "waited_s"),
+    [
+        (replace(CAME, inbound_connections=1, answers=(STARTED,)), [7.0]),
+        (replace(QUIET, inbound_connections=1, answers=(STARTED,)), [26.0]),
+        (replace(QUIET, answers=(STARTED,)), [26.0]),
+        (replace(CAME, answers=(NOT_DONE,)), [7.0]),
+    ],
+    ids=["connected", "connected, nothing yet", "asked", "came"],
+)
+def test_each_wait_knows_how_much_of_it_is_over(evidence: Evidence, waited_s: list[float]) -> None:
+    noting = Noting()
+    at(127.0, evidence, noting)
+    assert noting.waited_s == waited_s
+
+
 def test_a_connected_provider_is_waited_for_from_its_last_sign_or_the_answer_whichever_is_later() -> None:
     evidence = replace(QUIET, inbound_connections=1, answers=(STARTED,), answered_s=150.0, now_s=150.0)
     assert ends_at(replace(evidence, inbound_last_s=100.0)) == (180.0, SILENT)

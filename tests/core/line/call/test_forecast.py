@@ -93,6 +93,11 @@ def test_round_trip_and_what_is_missing() -> None:
     assert Forecast.from_json({}) == Forecast(0, 0, 0.0)
 
 
+def test_what_is_kept_has_tenths_of_seconds_and_millionths_of_money() -> None:
+    kept = Forecast(1, 2000, 1.23456789, 1.23456789, "EUR", tls_seconds=1.23456789).to_json()
+    assert [kept[name] for name in ("seconds", "cost", "tls_seconds")] == [1.2, 1.234568, 1.2]
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [

@@ -165,6 +165,11 @@ def test_through_json_and_back() -> None:
     assert ProviderHabits.from_json(NEW.to_json()) == NEW
 
 
+def test_what_is_kept_is_rounded_to_thousandths() -> None:
+    kept = replace(NEW, chances=(Chance(1 / 3, 2 / 3),) * len(Promise)).to_json()
+    assert kept["chances"] == {promise.value: [0.333, 0.667] for promise in Promise}
+
+
 def test_what_was_kept_before_is_carried_over() -> None:
     old: JsonObject = {"gaps_s": [1.0, 20.0], "starts_s": [25.0, "x", -1]}
     habits = ProviderHabits.from_json(old)

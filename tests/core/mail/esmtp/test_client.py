@@ -1402,6 +1402,7 @@ def test_after_quit_any_end_is_a_good_one(end: str) -> None:
     hear(core, b"220 x\r\n")
     hear(core, b"250 x\r\n")
     core.quit()
+    assert known(core.waiting_for).limit_s == 5.0, "a paid line is not kept up for a farewell"
     if end == "eof":
         [ended] = core.eof()
     else:

@@ -55,10 +55,10 @@ def line_rate_bps(told_bps: int | None, profile: ModemProfile, configured_bps: i
 
 def guard_time_s(lines: Iterable[str]) -> float | None:
     """The silence before and after the escape sequence, from the answer to `GUARD_QUERY`; None if it has none."""
-    numbers = [int(line) for line in lines if line.isascii() and line.isdigit()]
-    if len(numbers) != 1 or numbers[0] > _MOST_IN_REGISTER:
-        return None
-    return round(numbers[0] * _GUARD_UNIT_S + _GUARD_MARGIN_S, 2)
+    match [int(line) for line in lines if line.isascii() and line.isdigit()]:
+        case [number] if number <= _MOST_IN_REGISTER:
+            return round(number * _GUARD_UNIT_S + _GUARD_MARGIN_S, 2)
+    return None
 
 
 def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:
