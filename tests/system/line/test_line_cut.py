@@ -44,6 +44,7 @@ def test_a_carrier_cut_at_a_random_byte(exchange: Exchange, number: int) -> None
     if exchange.is_spoilt:
         exchange.afresh(_SETTINGS)
     exchange.is_spoilt = True
+    eventually(lambda: not exchange.line.is_up, what="the line of the cut before down")
     exchange.load([(2000, 4), (20_000, 1)], [(2000, 4), (20_000, 1)], prefix=f"-cut{number}")
     calls = len(exchange.line.events)
     exchange.line.cut_after(way, count)

@@ -77,7 +77,7 @@ class MailGuest(Guest):
         folders = [f"/var/spool/postfix/{name}" for name in ("maildrop", "incoming", "active")]
         eventually(
             lambda: not self.run("find", *folders, "-type", "f").stdout,
-            within_s=60,
+            within_s=200,  # a few connections to a line that has just gone down, 30 s each
             what="Postfix's active queue empty",
         )
 
