@@ -76,6 +76,8 @@ def problems(text: str) -> list[str]:
             'outbound.route[2].host = "localhost" with port 25 is this station itself',
         ),
         ('[smtp]\nlisten = [":26"]\n[outbound]\nsmarthost = "localhost"\nport = 25', ""),
+        ('[smtp]\nlisten = [":25"]\n[outbound]\nsmarthost = "b.provider.example"\nport = 25', ""),
+        ('[smtp]\nlisten = [":25"]\n[outbound]\nsmarthost = "smtp.provider.example"\nport = 25', ""),
         (
             '[smtp]\nlisten = [":25"]\n[outbound]\nsmarthost = "x.localhost"\nport = 25',
             'outbound.smarthost = "x.localhost" with port 25',

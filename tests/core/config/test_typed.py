@@ -97,6 +97,7 @@ REFUSED = [
     ("smtp.max_message_bytes", "1e6M", "for example 5M"),
     ("smtp.login_pause_s", "soon", "for example 90 s or 5 min"),
     ("smtp.max_connections", "5M", "a whole number from 1 to 2000"),
+    ("smtp.max_connections", "1k", "a whole number from 1 to 2000"),
     ("budget.cost_per_minute", "0,20", "0.20"),
     ("budget.cost_per_minute", "inf", "a number from 0"),
     ("budget.cost_per_minute", "nan", "a number from 0"),

@@ -21,6 +21,26 @@ def test_word_by_word(key: Key, stops: list[int]) -> None:
     assert found == stops
 
 
+@pytest.mark.parametrize(
+    ("key", "text", "stops"),
+    [
+        (Key.WORD_RIGHT, "a\tb c", [3, 5]),
+        (Key.WORD_LEFT, "a\tb c", [4, 0]),
+        (Key.WORD_RIGHT, "\t b", [1, 3]),
+        (Key.WORD_LEFT, "b \t", [2, 0]),
+    ],
+)
+def test_only_a_space_parts_words(key: Key, text: str, stops: list[int]) -> None:
+    line = LineText()
+    line.put(text)
+    line.edit(Key.HOME if key is Key.WORD_RIGHT else Key.END)
+    found = []
+    for _ in stops:
+        line.edit(key)
+        found.append(line.cursor)
+    assert found == stops
+
+
 def test_history() -> None:
     history = History(most=3)
     for text in ("one", "two", "two", "  ", "three", "four"):

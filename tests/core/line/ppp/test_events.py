@@ -1,9 +1,11 @@
 """What a PPP session tells on its way to the daemon."""
 
+import json
+
 import pytest
 
 from dialpost.core.line.ppp.end import PppEnd
-from dialpost.core.line.ppp.events import MOST_WORDS, Trouble, parse_event, trouble
+from dialpost.core.line.ppp.events import MOST_WORDS, Logged, PppUp, Trouble, parse_event, trouble
 from dialpost.core.line.ppp.log import log_reason
 from dialpost.core.line.reasons import ppp_reason
 
@@ -29,3 +31,21 @@ def test_a_trouble_survives_its_way_on_one_line_and_cut() -> None:
 )
 def test_why_a_session_is_over(down: PppEnd, reason: object) -> None:
     assert down.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        ("above", None),
+        ("log", Logged),
+        ("mtu", None),
+        ("trouble", Trouble),
+        ("under", None),
+        ("up", PppUp),
+        ("zz", None),
+    ],
+)
+def test_the_name_alone_says_what_an_event_is(event: str, kind: type | None) -> None:
+    network = {"IFNAME": "ppp0", "IPLOCAL": "192.0.2.1", "IPREMOTE": "192.0.2.2"}
+    found = parse_event(json.dumps({"event": event, "words": "x", "lines": ["x"], **network}).encode())
+    assert found is None if kind is None else isinstance(found, kind)

@@ -64,6 +64,9 @@ def test_what_runs() -> None:
     assert running_release("IMAGE_ID=dialpost\nBUILD_ID=\n") == Release(BOARD, "unknown", 0)
     with pytest.raises(ValueError, match="does not run the station's image"):
         running_release("ID=debian\n")
+    for other in ("another", "zz"):
+        with pytest.raises(ValueError, match="does not run the station's image"):
+            running_release(f"IMAGE_ID={other}\n")
 
 
 def test_a_build_is_named_by_its_date_where_it_has_one() -> None:
