@@ -224,3 +224,7 @@ def test_every_control_and_every_sequence_is_its_key() -> None:
 def test_in_a_string_a_character_is_as_long_as_its_first_byte_says(char: bytes) -> None:
     assert keys(b"\x1b]0;" + char + b"x\x07c") == ["c"]
     assert keys(b"\x1b]0;" + char + b"\x9cc") == ["c"]
+
+
+def test_only_the_bracket_of_the_linux_console_takes_one_more() -> None:
+    assert keys(b"\x1b[]x") == ["x"]

@@ -26,6 +26,7 @@ def test_the_window_moves_by_two_thirds_of_the_row() -> None:
         ("a\tb ~", "a b ~", "a b ~"),
         ("\u00e4\tb", "\u00e4 b", "? b"),
         ("\u00e4\x1f\x7f ~", "\u00e4?? ~", "??? ~"),
+        ("\u00e4\x01", "\u00e4?", "??"),
         ("\u6f22e\u0301\uff21", "?e??", "?e??"),
     ],
 )

@@ -162,6 +162,7 @@ def test_rcpt(argument: str, expected: Recipient) -> None:
         ("TO:<a@b.example> ORCPT=;a@b", "501 5.5.4"),
         ("TO:<a@b.example> ORCPT=r_f;a@b", "501 5.5.4"),
         ("TO:<a@b.example> ORCPT=rfc822;a+b", "501 5.5.4"),
+        ("TO:<a@b.example> ORCPT=x400;a+b", "501 5.5.4"),
         (f"TO:<a@b.example> ORCPT=rfc822;{'a' * 500}", "501 5.5.4"),
         ("TO:<a@b.example> SIZE=1", "555 5.5.4"),
     ],
@@ -256,7 +257,7 @@ def test_who_speaks_another_protocol(line: bytes, is_other: bool) -> None:
     assert speaks_something_else(line) is is_other
 
 
-@pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G", "AUTH=a=b"])
+@pytest.mark.parametrize("parameter", ["AUTH", "AUTH=", "AUTH=+G", "AUTH=x+G", "AUTH=a=b"])
 def test_auth_wants_xtext(parameter: str) -> None:
     assert status(mail(f"FROM:<a@x.example> {parameter}")).startswith("501")
 
