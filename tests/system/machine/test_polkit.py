@@ -10,7 +10,7 @@ from rig.servers.chroots import CACHE, Chroot
 
 pytestmark = [pytest.mark.system, needs("station")]
 
-RULE = Path(__file__).parents[2] / "systemd" / "dialpost.rules"
+RULE = Path(__file__).parents[3] / "systemd" / "dialpost.rules"
 STATION, OTHER = 711, 712
 _UNIT = "org.freedesktop.systemd1.manage-units --detail unit {} --detail verb {}"
 _LOGIN = "org.freedesktop.login1."
