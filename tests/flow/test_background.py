@@ -61,3 +61,23 @@ async def test_the_end_cancels_and_waits() -> None:
     await asyncio.wait_for(begun.wait(), 60)
     await background.end()
     assert ended.is_set()
+
+
+async def test_a_task_that_fails_while_it_is_ended_is_not_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Else the station would never stop: nobody ends it a second time."""
+    background, runs, ran = Background(), 0, asyncio.Event()
+
+    async def buggy_end() -> None:
+        nonlocal runs
+        runs += 1
+        ran.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("the terminal is gone")
+
+    background.keep("buggy end", buggy_end)
+    async with asyncio.timeout(60):
+        await ran.wait()
+        await background.end()
+    assert runs == 1 and "buggy end failed" in caplog.text

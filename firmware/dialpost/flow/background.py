@@ -23,6 +23,7 @@ class Background:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
 
     def keep(self, name: str, work: Work) -> None:
         """Run it until `end`. After a bug of ours it restarts, after a pause: mail can't wait for an operator."""
@@ -30,6 +31,8 @@ class Background:
         async def keep() -> None:
             while True:
                 await _guarded(name, work, f"it restarts in {RESTART_PAUSE_S:.0f} s")
+                if self._is_ending:  # a fault while it cleaned up took the place of its cancellation
+                    return
                 await asyncio.sleep(RESTART_PAUSE_S)
 
         self._start(name, keep())
@@ -40,6 +43,7 @@ class Background:
 
     async def end(self) -> None:
         """Cancel the tasks that still run, and wait for them."""
+        self._is_ending = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
