@@ -71,7 +71,7 @@ def slow_providers() -> Iterator[Row]:
         for start_s in STARTS_S:
             for gap_s in GAPS_S:
                 provider = Provider(kind, around(start_s), around(gap_s), mean_mails=5.0)
-                made = list(in_turn(provider, (5,) * 10, GraceRules(3.0, 60.0)))
+                made = list(in_turn(provider, (5,) * 10, GraceRules(3.0, 60.0, 60.0)))
                 left += sum(call.stranded for call in made[2:])
                 idle_s += sum(call.idle_s for call in made[2:]) / 8
                 of_oracle_s += start_s + 4 * gap_s
@@ -109,7 +109,7 @@ class Sums:
 
 def random_providers(count: int, seeds_from: int = 0) -> Iterator[Row]:
     """The station and the oracle with the same providers and the same mail."""
-    rules = GraceRules(3.0, 60.0)
+    rules = GraceRules(3.0, 60.0, 60.0)
     ours, theirs = Sums(), Sums()
     by_kind = {kind: (Sums(), Sums()) for kind in Answers}
     for seed in range(seeds_from, seeds_from + count):

@@ -15,7 +15,7 @@ from calls_model import Sums, empty_calls, in_turn
 from dialpost.core.line.call.habits import GraceRules
 from provider_model import Answers, Oracle, Provider, Spread, calls, random_provider
 
-RULES = GraceRules(3.0, 60.0)
+RULES = GraceRules(3.0, 60.0, 60.0)
 
 
 def test_an_empty_call_is_short_from_the_second_on() -> None:

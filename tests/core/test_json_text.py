@@ -14,6 +14,7 @@ HOSTILE = [
     pytest.param('{"a":' * 100 + "1" + "}" * 100, "deep", id="100 objects"),
     pytest.param("1" * 5_000, "Exceeds the limit", id="5,000 digits"),
     pytest.param("[9223372036854775808]", "64 bits", id="64 bits and one"),
+    pytest.param("[-9223372036854775809]", "64 bits", id="64 bits and one, below zero"),
     pytest.param('{"a": 1e999}', "too large", id="1e999"),
     pytest.param('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' appears twice", id="a key twice"),
     pytest.param('{"a": 1, "c": 2, "c": 3}', "'c' appears twice", id="a key twice behind another"),

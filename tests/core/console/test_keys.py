@@ -11,6 +11,11 @@ def keys(data: bytes) -> list[Key | str]:
     return [key for key in map(decoder.receive, data) if key is not None]
 
 
+def test_a_line_feed_is_an_enter_unless_it_follows_a_return() -> None:
+    assert keys(b"\n") == keys(b"\r") == keys(b"\r\n") == [Key.ENTER]
+    assert keys(b"\n\n") == keys(b"\r\n\n") == [Key.ENTER] * 2
+
+
 SILENT = [
     pytest.param(b"\x1b]11;rgb:1e1e/1e1e/1e1e\x07", id="OSC 11, the background's colour, BEL"),
     pytest.param(b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\", id="OSC 10, ST"),

@@ -359,3 +359,10 @@ def test_which_last_argument_takes_the_rest_of_the_line() -> None:
     assert {
         (command.name, argument.name) for command in COMMANDS for argument in command.arguments if argument.rest
     } == {("set", "VALUE"), ("commit comment", "TEXT"), ("alias add", "TARGET"), ("help", "COMMAND|KEY")}
+
+
+def test_the_first_of_several_missing_arguments_is_named() -> None:
+    tell = Command(Group.STATION, ("tell",), "", (Argument("WHOM"), Argument("WHAT")))
+    table = Language(sources, lambda face: (), (tell,))
+    assert table.parse("tell") == Fault("Missing WHOM. Usage: tell WHOM WHAT")
+    assert table.parse("tell anna") == Fault("Missing WHAT. Usage: tell WHOM WHAT")

@@ -23,6 +23,8 @@ from dialpost.core.console.words import Cut, Word, cut
         ("it's", [("it's", 0, 4)], False),
         ('"a b"c', [("a b", 0, 5), ("c", 5, 6)], False),
         ('a "b c', [("a", 0, 1), ("b c", 2, 6)], True),
+        ('ab "c', [("ab", 0, 2), ("c", 3, 5)], True),
+        ('ab "c" d', [("ab", 0, 2), ("c", 3, 6), ("d", 7, 8)], False),
         ("'", [("", 0, 1)], True),
     ],
 )

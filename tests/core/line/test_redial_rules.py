@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -98,7 +99,8 @@ def test_so_many_tries_in_any_period() -> None:
     rules = RedialRules(attempts=0, rest_s=0, period_attempts=3, period_s=180, pauses_s=(0,))
     spent = failed(0, 50, 100)
     assert ask(rules, spent, 120) == MayDial(60.0, "Austria allows 3 tries in 3 min to one number")
-    assert ask(rules, spent, 180).wait_s == 0
+    assert ask(rules, spent, 180) == MayDial()
+    assert "in 1.5 min" in ask(replace(rules, period_s=90), failed(40, 50, 100), 120).why
     assert ask(rules, failed(0, 50, 100, 180), 181).wait_s == 49
 
 
@@ -262,3 +264,9 @@ def test_the_numbers_tried_last_are_kept() -> None:
     for number in range(KEPT_NUMBERS + 1):
         history = history.tried(str(number), DialResult.BUSY, float(number))
     assert list(history.numbers) == [str(number) for number in range(1, KEPT_NUMBERS + 1)]
+
+
+@pytest.mark.parametrize("attempts", [2, 6])
+def test_a_limit_for_busy_lines_is_called_so(attempts: int) -> None:
+    rules = RedialRules(attempts=attempts, attempts_busy=4, rest_s=600, pauses_s=(0,))
+    assert "4 busy tries" in ask(rules, failed(0, 1, 2, 3), 4).why

@@ -127,6 +127,9 @@ def test_an_own_abuse_address_is_respected() -> None:
     found = directory(aliases=[Alias("abuse@second.example", ("ben",))])
     assert found.resolve("abuse@second.example") == Local(("ben",))
     assert found.resolve("abuse@clinic.example") == Local(("anna",))
+    assert found.resolve("abuse@mail.clinic.example") == Local(("anna",))
+    third = directory(aliases=[Alias("abuse@third.example", ("ben",))])
+    assert third.resolve("abuse@mail.clinic.example") == Local(("anna",))
 
 
 def test_catch_all() -> None:

@@ -10,7 +10,14 @@ from typing import cast
 
 import pytest
 
-from dialpost.core.mail.dsn import Report, ReportedRecipient, ReportFrame, _with_sendable_original, build_report
+from dialpost.core.mail.dsn import (
+    Report,
+    ReportedRecipient,
+    ReportFrame,
+    _head,
+    _with_sendable_original,
+    build_report,
+)
 from dialpost.core.mail.queue.records import RecipientRecord
 from dialpost.core.mail.reply import Reply
 from fakes import a_record, to_world
@@ -341,3 +348,17 @@ def test_a_delay_after_a_try_is_reported_by_its_reply_and_a_failure_without_one_
     assert reason in delayed and no_line not in delayed
     assert no_line in told(Report.DELAYED, None)
     assert no_line not in told(Report.FAILED, None)
+
+
+@pytest.mark.parametrize(
+    ("about", "is_named"),
+    [("", False), ("<é@x>", False), ("<1@x>", True), ("x" * 899, True), ("x" * 900, False), ("x" * 901, False)],
+)
+def test_which_message_ids_a_notice_answers(about: str, is_named: bool) -> None:
+    header = "\n".join(_head(Report.FAILED, replace(MESSAGE, message_id_header=about), FRAME, b"b"))
+    assert (f"In-Reply-To: {about}" in header, f"References: {about}" in header) == (is_named, is_named)
+
+
+def test_an_original_in_ascii_is_attached_whatever_its_header() -> None:
+    frame = replace(FRAME, original=b"X: " + b"y" * 200_000 + b"\n\nbody\n", is_whole=True)
+    assert _with_sendable_original(frame) is frame

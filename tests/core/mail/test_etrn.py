@@ -144,7 +144,8 @@ def test_a_458_of_a_provider_at_work_promises_mail(text: str) -> None:
     assert not found.is_fault
     assert not found.tells_what_waits
     assert "asks again" in found.advice
-    assert classify("clinic.example", Reply(450, (text,))).outcome is EtrnOutcome.TRY_LATER
+    for code, outcome in ((450, EtrnOutcome.TRY_LATER), (459, EtrnOutcome.NOT_ALLOWED), (250, EtrnOutcome.STARTED)):
+        assert classify("clinic.example", Reply(code, (text,))).outcome is outcome
 
 
 def test_numbers_are_added_where_every_promise_names_one() -> None:

@@ -281,7 +281,7 @@ def _overlaps(config: Config) -> Iterator[str]:
     for ours in config.relay.networks:
         for theirs in config.relay.provider_networks:
             one, other = ipaddress.ip_network(ours), ipaddress.ip_network(theirs)
-            if one.version == other.version and one.overlaps(other):
+            if one.overlaps(other):
                 yield (
                     f"relay.networks {ours} and relay.provider_networks {theirs} overlap; the provider's rule wins."
                 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import fill
 
+from dialpost.core.columns import wrap
 from dialpost.core.console.commands import COMMANDS, Command, Group
 from dialpost.core.console.line_text import LONGEST
 
@@ -151,4 +151,4 @@ def _lines(command: Command) -> Iterator[str]:
 
 def _wrapped(text: str) -> str:
     """Prose wrapped to the page's width. Code may break at its spaces, words don't."""
-    return fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrap(text, _WIDTH))

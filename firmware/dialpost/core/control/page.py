@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill
 
+from dialpost.core.columns import wrap
 from dialpost.core.control.declared import VERSION, Declared, Parameter
 from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS, Act
 from dialpost.core.control.shapes import members, objects_in, words
@@ -124,7 +124,7 @@ def _objects(answers: Sequence[object]) -> list[str]:
 
 
 def _wrapped(text: str) -> str:
-    return fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrap(text, _WIDTH))
 
 
 if __name__ == "__main__":

@@ -96,14 +96,14 @@ def _text(parameter: Parameter, value: JsonValue) -> object:
 def _texts(parameter: Parameter, value: JsonValue) -> tuple[str, ...]:
     if isinstance(value, str | Mapping) or not isinstance(value, list | tuple):
         raise _wrong(parameter)
-    texts = tuple(item for item in value if isinstance(item, str))
-    if (
-        len(texts) != len(value)
-        or len(texts) > parameter.maximum
-        or any(len(text) > LONGEST_TEXT for text in texts)
-    ):
+    if len(value) > parameter.maximum:
         raise _wrong(parameter)
-    return texts
+    texts: list[str] = []
+    for text in value:
+        if not isinstance(text, str) or len(text) > LONGEST_TEXT:
+            raise _wrong(parameter)
+        texts.append(text)
+    return tuple(texts)
 
 
 def _wrong(parameter: Parameter) -> ControlError:

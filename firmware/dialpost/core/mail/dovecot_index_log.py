@@ -34,7 +34,7 @@ def _length(field: bytes) -> int:
     """A record's length in bytes: four times seven bits, the highest first, in words of 4 bytes; 0 if it is not a
     record."""
     value = int.from_bytes(field, "big")
-    if len(field) < 4 or value & _MARK != _MARK:
+    if value & _MARK != _MARK:  # nor has a shorter field the highest mark
         return 0
     bits = 0
     for byte in field:

@@ -146,3 +146,8 @@ a = 2
     assert write_out({"smtp": {}}) == "[smtp]\n"
     assert write_out({"a": {"x": []}, "b": {"y": [1]}}) == "[a]\nx = []\n\n[b]\ny = [1]\n"
     assert write_out({}) == ""
+
+
+def test_a_key_before_all_tables_is_the_first() -> None:
+    assert set_line("x = 1\n[a]\nx = 2\n", "", 0, "x", "3") == "x = 3\n[a]\nx = 2\n"
+    assert unset_line("x = 1\n[a]\nx = 2\n", "", 0, "x") == "[a]\nx = 2\n"

@@ -138,6 +138,7 @@ def test_when_there_is_no_point_in_dialling() -> None:
     assert not Allowance(10.0, Limit.DAY_MINUTES).is_spent
     assert not Allowance(0.1, Limit.CALL_MINUTES).is_spent, "a short limit for each call is what was wanted"
     assert Allowance(0.0, Limit.CALL_COST).is_spent
+    assert Allowance(-1.0, Limit.CALL_COST).is_spent
 
 
 def test_a_message_may_be_finished_but_not_for_ever() -> None:

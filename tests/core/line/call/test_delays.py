@@ -87,3 +87,11 @@ def test_the_shortest_and_the_longest() -> None:
 
 def test_what_is_kept_is_rounded_to_thousandths() -> None:
     assert Delays(((2, 1 / 3), (3, 2 / 3))).to_json() == [[0.707, 0.333], [0.841, 0.667]]
+
+
+@pytest.mark.parametrize(("weight", "shape"), [(1.0, 5.5), (2.0, 7.0), (8.0, 16.0), (13.0, 23.5), (14.0, 24.0)])
+def test_the_more_were_seen_alike_the_less_the_next_strays(weight: float, shape: float) -> None:
+    """Class 20 stands for 16 s; what was never seen has the weight, median and shape of the prior."""
+    never_seen = 0.12 / (1 + (24 / 0.7) ** 1.4)
+    later = never_seen + weight / (1 + 1.5**shape)
+    assert Delays(((20, weight),)).within(24.0) == pytest.approx(1 - later / (weight + 0.12), rel=1e-9)

@@ -27,7 +27,7 @@ from dialpost.core.line.call.worth import Price
 from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.reply import Reply
 
-RULES = GraceRules(3.0, 60.0)
+RULES = GraceRules(3.0, 60.0, 60.0)
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ def test_what_the_operator_set_holds_within_the_bounds() -> None:
 
 
 def test_bounds_the_wrong_way_round_still_end() -> None:
-    assert NEW.start_wait_s(Promise.MAYBE, 0.0, GraceRules(90.0, 10.0), BY_SECOND, carried=False) == 10.0
+    assert NEW.start_wait_s(Promise.MAYBE, 0.0, GraceRules(90.0, 10.0, 60.0), BY_SECOND, carried=False) == 10.0
 
 
 def test_through_json_and_back() -> None:

@@ -11,7 +11,7 @@ from dialpost.core.line.call.learning import Learning, promise_of
 from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.reply import Reply
 
-RULES = GraceRules(3.0, 60.0)
+RULES = GraceRules(3.0, 60.0, 60.0)
 NEW = ProviderHabits()
 
 
@@ -207,3 +207,18 @@ def test_where_nothing_was_promised_nothing_is_learnt_of_starts() -> None:
     learning = asked(251)
     learning.ended(101.0, RULES)
     assert learning.habits == NEW
+
+
+def test_another_ask_is_in_vain_only_where_mail_had_come_and_no_more_began() -> None:
+    unanswered = asked(252)
+    unanswered.asked(130.0, 131.0, (said(252),), 0)
+    assert unanswered.habits == NEW, "it may still begin"
+    learning = asked(252)
+    learning.seen(102.0, 1)
+    learning.asked(120.0, 121.0, (said(252),), 1)
+    learning.seen(122.0, 2)
+    began = learning.habits
+    learning.asked(130.0, 131.0, (said(252),), 2)
+    assert learning.habits == began
+    learning.asked(140.0, 141.0, (said(252),), 2)
+    assert learning.habits.chance(Promise.AGAIN) < began.chance(Promise.AGAIN)

@@ -23,7 +23,7 @@ from dialpost.core.mail.etrn import EtrnAnswer, classify
 from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.reply import Reply
 
-RULES = GraceRules(3.0, 60.0)
+RULES = GraceRules(3.0, 60.0, 60.0)
 REFUSED = Setback(Hope.SOON, since_s=101.0, tried_s=101.0, messages=3)
 GREYLISTED = replace(REFUSED, hope=Hope.LATER)
 STUCK = replace(REFUSED, hope=Hope.NONE)

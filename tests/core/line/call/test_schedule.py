@@ -265,6 +265,15 @@ def test_after_failures_the_pause_grows(failures: int, pause_min: int) -> None:
     assert next(round(s / 60) for s, _ in driver.run(3700)) == pause_min
 
 
+def test_without_a_pause_a_failure_costs_a_minute() -> None:
+    config = ScheduleConfig(when_waiting=1, min_pause_min=0)
+    now = ClockReading(at("2026-01-14T12:00"), 1000.0, trusted=True)
+    facts = CallFacts(waiting=1, last_end_mono_s=1000.0, failures=1)
+    found = look(config, BERLIN, first_plan(now), now, facts)
+    assert (found.call, found.again_in_s) == (None, 60.0)
+    assert LONGEST_NAP_S >= 60.0
+
+
 def test_the_queue_calls_when_enough_wait() -> None:
     driver = Driver(ScheduleConfig(when_waiting=3), at("2026-01-14T12:00"))
     driver.facts = CallFacts(waiting=2, urgent=1)

@@ -9,6 +9,7 @@ import pytest
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.commands import mail_line, rcpt_line, wire_address
 from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.reply import Reply
 
 ENVELOPE = Envelope("a@b", (), envid="x", ret=Return.FULL)
 
@@ -62,3 +63,9 @@ def test_the_one_name_without_a_domain(address: str) -> None:
     assert wire_address(address, utf8=False) == address
     assert not isinstance(wire_address("postmaste", utf8=False), str)
     assert not isinstance(wire_address("postmaster@", utf8=False), str)
+
+
+def test_postmaster_alone_needs_no_domain() -> None:
+    assert wire_address("Postmaster", utf8=False) == "Postmaster"
+    for other in ("anna", "zoe"):
+        assert isinstance(refusal := wire_address(other, utf8=False), Reply) and refusal.code == 553

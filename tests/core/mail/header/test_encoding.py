@@ -110,3 +110,8 @@ def test_any_text_reads_the_same_and_fits(text: str) -> None:
     shown = readable(field.removeprefix("Subject:").encode())
     if all(char.isprintable() for char in "".join(wanted)):
         assert shown.split() == " ".join(wanted).split()
+
+
+def test_a_field_is_folded_between_words_never_within_one() -> None:
+    begin = "x" * 60
+    assert text_field("Subject", f"{begin} over-the-horizon") == f"Subject: {begin}\n over-the-horizon"

@@ -26,6 +26,7 @@ def b_word(charset: bytes, text: str, codec: str | None = None) -> bytes:
         (b"=?utf-8?B?R3LDvMOfZQ?=", "Grüße"),  # without padding
         (b"=?utf-8?B?R3LDvMOf\xffZQ=?=", "Grüße"),
         (b"=?utf-8?B?YWJjZ?=", "abc"),  # a letter that is no byte
+        (b"=?utf-8?B?YWJjZGVmZ?=", "abcdef"),
         (b"=?utf-8?q?=C3?= =?iso-8859-1?q?=BC?=", "Ã¼"),
         (b"=?utf-8?q?what? no?=", "what? no"),
         (b"=?utf-8?q?Gr\xc3\xbc=C3=9Fe?=", "Grüße"),
@@ -134,3 +135,7 @@ def test_eight_bit_text_without_a_label_is_cyrillic_where_nearly_all_its_letters
     text: bytes, shown: str
 ) -> None:
     assert words.decoded(text, "") == shown
+
+
+def test_every_byte_of_a_two_byte_character_counts() -> None:
+    assert words.decoded(b"\x1b$B-!!~\x1b(B", "iso-2022-jp") == "①◇"

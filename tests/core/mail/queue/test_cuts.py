@@ -27,6 +27,12 @@ def test_the_second_cut_in_the_middle_of_it_holds_a_message() -> None:
     once = after_cut(CutHistory(80_000), 61_000)
     assert (once.cuts, once.carried_bytes, is_to_hold(once)) == (1, 61_000, False)
     assert (TWICE.cuts, TWICE.carried_bytes, is_to_hold(TWICE)) == (2, 61_000, True)
+    assert after_cut(TWICE, 0).cuts == 3
+
+
+def test_nothing_has_happened_to_a_new_message() -> None:
+    nothing = {"cuts": 0, "carried": 0, "holds": 0, "held_at": 0, "calls": 0, "held": False, "told": False}
+    assert CutHistory(80_000).to_json() == {"size": 80_000} | nothing
 
 
 @pytest.mark.parametrize(("holds", "limits"), [(0, (2, 2)), (1, (2, 2)), (2, (4, 6)), (3, (8, 24)), (40, (8, 24))])

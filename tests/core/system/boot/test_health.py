@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialpost.core.system.boot.health import GIVE_UP_S, HOLD_S, HealthGate, Verdict, is_on_trial, rolled_back
+from dialpost.core.system.boot.health import GIVE_UP_S, HOLD_S, ILL_S, HealthGate, Verdict, is_on_trial, rolled_back
 from dialpost.core.system.boot.state import FRESH, Slot, choose
 
 A, B = Slot.A, Slot.B
@@ -52,3 +52,12 @@ def test_what_is_on_trial_and_what_was_rolled_back() -> None:
     slot, following = choose(state)
     assert (slot, rolled_back(following or state, slot)) == (A, True)
     assert not rolled_back((following or state).proven(A), A)
+
+
+def test_a_fault_that_lasts_is_no_less_one_between_two_looks() -> None:
+    gate = HealthGate(0.0, is_on_trial=True)
+    assert _verdicts(gate, [(0, ILL), (ILL_S - 1, ILL), (ILL_S + 7, ILL)]) == [
+        Verdict.WAIT,
+        Verdict.WAIT,
+        Verdict.GIVE_UP,
+    ]

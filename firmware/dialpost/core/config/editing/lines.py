@@ -48,10 +48,9 @@ def unset_line(text: str, header: str, index: int, name: str) -> str:
     """The text without that key."""
     lines = _lines(text)
     block = _find(lines, header, index)
-    for first, last, key in _keys(lines, block) if block else []:
-        if key == name:
-            del lines[first:last]
-            break
+    places = [(first, last) for first, last, key in _keys(lines, block) if key == name] if block else []
+    for first, last in places:  # one at most: no table has a key twice
+        del lines[first:last]
     return _joined(lines)
 
 

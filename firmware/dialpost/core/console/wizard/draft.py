@@ -15,7 +15,8 @@ from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, Sch
 from dialpost.core.config.values import check_value
 from dialpost.core.console.wizard.facts import Facts
 
-MOST_USERS = 20
+USER_NUMBERS = range(1, 21)
+"""How the questions for users are numbered."""
 NONE = "none"
 SAME, OTHER = "same", "other"
 """How to log in to the mail host: not at all (`NONE`), with the dial-in's credentials, or with separate ones."""
@@ -93,7 +94,7 @@ class Draft:
     def users(self) -> tuple[str, ...]:
         """The new users' names, in order."""
         names = []
-        for number in range(1, MOST_USERS + 1):
+        for number in USER_NUMBERS:
             name = self.get(f"user{number}")
             if not name:
                 break

@@ -12,12 +12,12 @@ from difflib import get_close_matches
 from dialpost.core.config.model import LanMethod, LinkKind
 from dialpost.core.console.wizard.draft import (
     KEEP,
-    MOST_USERS,
     NONE,
     NOT_TRUSTED,
     OTHER,
     SAME,
     TRUSTED,
+    USER_NUMBERS,
     Draft,
     check_key,
 )
@@ -67,7 +67,7 @@ def _user(own: str) -> Check:
         if typed.lower() == NONE:
             return ""
         name = check_name(typed.partition("@")[0] if typed.endswith(f"@{draft.get('domain')}") else typed)
-        others = {draft.get(f"user{number}") for number in range(1, MOST_USERS + 1) if f"user{number}" != own}
+        others = {draft.get(f"user{number}") for number in USER_NUMBERS if f"user{number}" != own}
         if name in others or name in draft.facts.accounts:
             raise AccountError(f"User {name} already exists.")
         return name
@@ -273,7 +273,7 @@ _PLACE = (
 def _users(draft: Draft) -> tuple[Step, ...]:
     """The first user, and one more question than there are users."""
     made: list[Step] = []
-    for number in range(1, MOST_USERS + 1):
+    for number in USER_NUMBERS:
         is_first = number == 1 and not draft.facts.accounts
         domain = draft.get("domain")
         help = (

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dialpost.core.columns import wrap
 from dialpost.core.config.model import Config, LanMethod, LinkKind
 from dialpost.core.faults import FAULT_FLASHES
 from dialpost.core.mail.session import Listener
@@ -63,7 +64,7 @@ def first_needed(page: str) -> str:
 def _head(config: Config) -> str:
     name = f"Mail station for {config.station.domains[0]}"
     about = f"Its name is {config.station.hostname}. {_TO_THE_WORLD[config.link.kind]}"
-    return f"{name}\n{'=' * len(name)}\n\n" + textwrap.fill(about, _WIDTH, break_on_hyphens=False)
+    return f"{name}\n{'=' * len(name)}\n\n" + "\n".join(wrap(about, _WIDTH))
 
 
 def _programs(config: Config, users: Sequence[str], doors: Sequence[Door]) -> str:

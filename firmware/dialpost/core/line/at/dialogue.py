@@ -48,7 +48,6 @@ class AtDialogue:
         self._own = dict(own_results or {})
         self._line = bytearray()
         self._sent = ""
-        self._dials = False
         self._is_over = True
         self._has_words = False
         self.garbage = 0
@@ -63,7 +62,6 @@ class AtDialogue:
             raise ValueError("a command can't contain a line end or control character")
         self._line.clear()
         self._sent, self._is_over = text, False
-        self._dials = own_results_of(text) is DIAL_ANSWERS
         if _CHANGES_WORDS.match(text):
             self._has_words = False
         self.garbage = self.received = 0
@@ -101,7 +99,7 @@ class AtDialogue:
         elif result.kind is ResultKind.RING:
             found.append(Rang())
         else:
-            self._is_over = self._dials and result.kind is ResultKind.CONNECT
+            self._is_over = result.kind is ResultKind.CONNECT and own_results_of(self._sent) is DIAL_ANSWERS
             found.append(result)
 
     def _result(self, text: str) -> AtResult | None:

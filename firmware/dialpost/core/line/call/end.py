@@ -158,7 +158,7 @@ def _retrying(evidence: Evidence, found: Decision, rules: GraceRules, habits: Wa
     until_s = evidence.setback.retrying_until_s
     if evidence.now_s < until_s:
         return replace(found, until_s=min(found.until_s, until_s)) if isinstance(found, Wait) else found
-    at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
+    at_rest = replace(evidence, outbound_drained=True, etrn_under_way=False)
     if isinstance(_while_free(at_rest, rules, habits), HangUp):
         return HangUp(_left_behind(evidence.setback))
     return found
@@ -191,7 +191,7 @@ def _while_busy(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decisio
     until_s = patience_end_s(evidence.patience_ends_s, evidence.paid_until_s)
     if evidence.now_s < until_s:
         return Wait(until_s, why)
-    at_rest = replace(evidence, outbound_drained=True, outbound_busy=False, etrn_under_way=False)
+    at_rest = replace(evidence, outbound_drained=True, etrn_under_way=False)
     # If the next step is to ask the provider again, that waits for these sessions, too.
     needed = _while_free(at_rest, rules, habits)
     return Wait(inf, why) if isinstance(needed, Wait) else StopWaiting()
@@ -227,7 +227,7 @@ def _before_mail(evidence: Evidence, promise: Promise, rules: GraceRules, habits
     """It was asked, and nothing has come in this call."""
     asked = evidence.answered_s
     price = _price(evidence, rules, asked)
-    wait_s = habits.start_wait_s(promise, evidence.now_s - asked, rules, price, carried=evidence.sent > 0)
+    wait_s = habits.start_wait_s(promise, evidence.now_s - asked, rules, price, carried=bool(evidence.sent))
     why, at_work = "waiting for the provider to start", _is_at_work(evidence)
     if at_work and evidence.asks == 1:
         return _after(evidence, asked + min(wait_s, AT_WORK_S), why, AskAgain())

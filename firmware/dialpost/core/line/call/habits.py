@@ -37,7 +37,7 @@ class GraceRules:
 
     min_s: float
     max_s: float
-    unit_s: float = 60.0  # budget.billing_step_s
+    unit_s: float  # budget.billing_step_s
 
     def clamp(self, seconds: float) -> float:
         """The time, brought within the bounds; the upper one wins where they are the wrong way round."""

@@ -33,6 +33,7 @@ LONGEST_NAP_S = 300.0
 """How often the clock is checked, however far away the next call is, to notice that it was set."""
 FIRST_WITHOUT_CLOCK_S = 3600.0
 LONGEST_FAILURE_PAUSE_S = 3600.0
+_MOST_DOUBLINGS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _pause_left(config: ScheduleConfig, facts: CallFacts, now: ClockReading) -> 
     pause_s = config.min_pause_min * 60.0
     if facts.failures:
         longest = max(pause_s, LONGEST_FAILURE_PAUSE_S)
-        pause_s = min(longest, max(pause_s, 60.0) * 2.0 ** min(facts.failures - 1, 10))
+        pause_s = min(longest, max(pause_s, 60.0) * 2.0 ** min(facts.failures - 1, _MOST_DOUBLINGS))
     return facts.last_end_mono_s + pause_s - now.mono_s
 
 

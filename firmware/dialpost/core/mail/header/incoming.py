@@ -97,7 +97,7 @@ class HeaderPass:
             out = self._piece(rest if rest.endswith(b"\n") else rest + b"\n")
         elif self._is_inside_line:
             out = self._piece(b"\n")
-        if self._held and not self._are_mailbox_lines(_Line.EMPTY):
+        if not self._are_mailbox_lines(_Line.EMPTY):
             return out + self._text_begins(b"")
         return out + (b"" if self._is_over else self._piece(b"\n"))
 

@@ -84,7 +84,7 @@ def _unwrapped(encoding: bytes, text: bytes) -> bytes:
     if encoding in b"bB":
         letters = re.sub(rb"[^A-Za-z0-9+/]", b"", text)
         letters = letters[:-1] if len(letters) % 4 == 1 else letters
-        return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
+        return binascii.a2b_base64(letters + b"==")  # the most that can be missing
     text = text.replace(b"_", b" ")
     return re.sub(rb"=([0-9A-Fa-f]{2})", lambda pair: bytes([int(pair[1], 16)]), text)
 
