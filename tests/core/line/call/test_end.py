@@ -20,6 +20,7 @@ from dialpost.core.line.call.end import (
     StopWaiting,
     Wait,
     decide,
+    may_hang,
 )
 from dialpost.core.line.call.habits import GraceRules, Promise
 from dialpost.core.line.call.record import HangUpReason
@@ -140,6 +141,31 @@ def test_a_provider_that_is_at_work_is_asked_once_more() -> None:
     again = replace(at_work, asks=2, asked_s=122.0, answered_s=123.0, now_s=123.0)
     assert ends_at(again) == (153.0, HangUp(HangUpReason.NOT_SERVED))
     assert ends_at(replace(again, answers=(STARTED,))) == (153.0, DONE)
+
+
+def test_what_hangs_at_the_provider_since_a_cut_is_asked_for_once_more() -> None:
+    known = Known({Promise.MAYBE: 2.0, Promise.AGAIN: 2.0, Promise.CERTAIN: 7.0})
+    cut = replace(QUIET, answers=(STARTED,), hanging_until_s=135.0)
+    assert ends_at(cut, known) == (135.0, AskAgain())
+    asked = replace(cut, asks=2, asked_s=135.0, answered_s=135.5, now_s=135.5)
+    assert ends_at(asked, known) == (137.5, DONE)
+    assert ends_at(replace(ASKED_AGAIN, hanging_until_s=135.0), known) == (135.0, AskAgain()), "some came, not all"
+    assert ends_at(replace(cut, answers=(NOTHING,)), known) == (101.0, DONE), "it knows"
+    silent = HangUp(HangUpReason.PROVIDER_SILENT)
+    assert ends_at(replace(cut, answers=(THREE,)), known) == (108.0, silent), "this one is waited for anyway"
+
+
+def test_connections_of_a_lost_line_may_hang_where_mail_was_asked_for_a_moment_ago() -> None:
+    asked = replace(QUIET, answers=(STARTED,), now_s=QUIET.answered_s + 34.9)
+    assert may_hang(asked)
+    assert may_hang(replace(asked, answers=(), etrn_under_way=True)), "its answer may have been lost"
+    assert not may_hang(replace(asked, answers=())), "it was not asked"
+    assert not may_hang(replace(asked, answers=(NOTHING,)))
+    quiet = replace(asked, now_s=QUIET.answered_s + 35.0)
+    assert not may_hang(quiet), "it would have connected while the line was up"
+    assert may_hang(replace(quiet, inbound_connections=1))
+    assert may_hang(replace(quiet, inbound_last_s=quiet.now_s - 1))
+    assert may_hang(replace(quiet, asked_s=quiet.now_s - 1, etrn_under_way=True)), "asked again"
 
 
 CAME = replace(QUIET, inbound_last_s=120.0, inbound_messages=2, messages_since_ask=2, now_s=120.0)

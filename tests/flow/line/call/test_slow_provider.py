@@ -19,7 +19,7 @@ from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
 from dialpost.flow.line.call.methods import ended_words, exit_status
-from fakes import FakeInbound, MemoryCallStore
+from fakes import FakeInbound, FakeLink, MemoryCallStore, now
 
 ONCE = replace(CONFIG, redial_attempts=0)
 AT_WORK = said(458, "Already processing clinic.example")
@@ -111,6 +111,78 @@ def test_a_limit_shorter_than_a_long_look_does_not_make_every_call_that_long(sen
     limited = [number for number, call in enumerate(store.calls) if call["hangup_reason"] == "max-call-time"]
     assert len(store.calls) == 8
     assert limited == ([0, 2, 6] if sends else [0]), "looks become rarer as if they had gone on"
+
+
+@dataclass
+class Hanging(Provider):
+    """From `cut` on its connections hang until `free_s`; only then does an ask start its queue again."""
+
+    free_s: float = 0.0
+
+    async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
+        self.serves = now() >= self.free_s
+        return await super().ask(is_retry=is_retry)
+
+    async def cut(self, rig: Rig) -> None:
+        """The line is lost while it opens its first connection."""
+        await self.hung_up()
+        rig.link.cut()
+        self.free_s = now() + 31.0
+
+
+def after_a_cut(pause_s: float, *, max_s: float = 60.0, says: tuple[EtrnAnswer, ...], late_s: float = 0.6) -> Rig:
+    """A quick provider is known well; then a call is lost `late_s` after it came on line, and redialled."""
+    config = replace(CONFIG, redial_attempts=1, redial_pause_s=pause_s, grace_max_s=max_s)
+    provider, store = Hanging(), MemoryCallStore()
+    calls(provider, *[2] * 6, 0, rig=Rig(config=config, store=store))
+    rig, provider.says = Rig(config=config, store=store, link=FakeLink(dial_s=2.0)), [says]
+    rig.etrn = provider  # type: ignore[assignment]
+
+    async def scene(rig: Rig) -> None:
+        provider.inbound, provider.holds = rig.inbound, 3
+        rig.flush.waiting.append(60.0)  # it keeps the line up
+        rig.calls.request(CallReason.SCHEDULE)
+        await rig.reach(CallState.ONLINE)
+        await asyncio.sleep(late_s)
+        await provider.cut(rig)
+        rig.flush.waiting.clear()
+        await rig.calls.finished()
+        await provider.hung_up()
+        await rig.call(CallReason.SCHEDULE)
+
+    rig.play(scene)
+    assert rig.records[-3].hangup_reason is HangUpReason.CARRIER_LOST
+    return rig
+
+
+WHY = "waiting for mail that the lost line left at the provider"
+
+
+@pytest.mark.parametrize(("pause_s", "online_s", "waits"), [(5.0, 36.0, 1), (30.0, 13.0, 0)])
+def test_mail_that_hangs_at_the_provider_since_a_cut_is_fetched_by_the_redial(
+    pause_s: float, online_s: float, waits: int
+) -> None:
+    """It is waited for until 35 s after the cut: a redial half a minute later need not wait at all."""
+    rig = after_a_cut(pause_s, says=said(250))
+    cut, redial, later = rig.records[-3:]
+    assert (cut.received, redial.received, later.received) == (0, 3, 0)
+    assert redial.online_s == pytest.approx(online_s, abs=6.0)
+    assert later.online_s < 20.0, "only after a cut"
+    assert rig.said.count(WHY) == waits
+
+
+def test_no_longer_than_the_operators_bound_is_waited_for_what_hangs() -> None:
+    rig = after_a_cut(5.0, max_s=10.0, says=said(250))
+    redial = rig.records[-2]
+    assert redial.online_s < 20.0
+    assert (redial.received, WHY in rig.said) == (0, True)
+
+
+def test_what_can_not_hang_is_not_waited_for() -> None:
+    """Nothing waits at the provider; or it had been quiet for long when the line was lost."""
+    for rig in (after_a_cut(5.0, says=said(251)), after_a_cut(5.0, says=said(250), late_s=50.0)):
+        assert WHY not in rig.said
+        assert rig.records[-2].online_s < 15.0
 
 
 def test_an_empty_call_after_a_251_ends_with_the_answer() -> None:

@@ -14,7 +14,9 @@ enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
   brought no message is no reason to ask again;
 - something came after a 250, and now it is quiet: it is asked again at once, while that time runs (and while our
   own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
-  came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself.
+  came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself;
+- the line was lost a moment ago: what the provider was sending hangs in its connections until they time out. A 250
+  does not say so, so it is asked once more, `HANGING_S` after the line was lost. A redial usually comes later.
 
 Mail left behind (a host that could not be reached, a deferral) is retried while the line is up for another reason,
 or is paid for anyway (`core/line/call/retry`); if mail is still left behind, that becomes the reason why the call
@@ -43,6 +45,9 @@ IDLE_CONNECTION_S = 60.0
 """How long a provider's connection may carry nothing (or grace_max_s, if longer) and still hold the call."""
 AT_WORK_S = 20.0
 """The longest wait before a provider that said it was at work already is asked once more."""
+HANGING_S = 35.0
+"""How long connections hang that a provider was opening when the line was lost. Postfix gives up after 30 s (its
+smtp_connect_timeout) and then defers the mail until it is asked again; established ones are reset sooner."""
 MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers say nothing, or whose connections bring nothing."""
 _DOUBTED_CALLS = 2
@@ -83,6 +88,7 @@ class Evidence:
     patience_ends_s: float = inf  # until when our own sessions are worth waiting for, if only they need the line
     sent: int = 0  # messages of ours that went in this call
     is_believed: bool = True  # the number its last answer named had fallen by what came since the one before
+    hanging_until_s: float = -inf  # until when its connections of a line that was lost may hang
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,17 @@ def decide(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
         return _stopping(evidence, evidence.stop, rules)
     found = _while_free(evidence, rules, habits)
     return _with_retries(evidence, found, rules, habits) if evidence.setback.is_any else found
+
+
+def may_hang(evidence: Evidence) -> bool:
+    """Whether connections of the provider may hang if the line is lost now.
+
+    Not if it was not asked for mail, or said that nothing waits; nor once it has been quiet for so long that it
+    would have opened them while the line was up.
+    """
+    quiet_s = evidence.now_s - max(_quiet_from(evidence), evidence.asked_s)
+    is_asked = evidence.etrn_under_way or promise_of(evidence.answers) is not None
+    return is_asked and (evidence.inbound_connections > 0 or quiet_s < HANGING_S)
 
 
 def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: Waits) -> Decision:
@@ -214,6 +231,9 @@ def _quiet(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Nobody is connected and nothing is left to send: has the line been quiet for long enough?"""
     last = evidence.inbound_last_s
     promise = promise_of(evidence.answers)
+    if promise is Promise.MAYBE and evidence.asked_s < evidence.hanging_until_s:
+        why = "waiting for mail that the lost line left at the provider"
+        return _after(evidence, evidence.hanging_until_s, why, AskAgain())
     if last is not None and last > evidence.asked_s:
         return _after_mail(evidence, promise, rules, habits)
     if promise is None:

@@ -89,7 +89,7 @@ class CallManager:
             flush=flush,
             inbound=inbound,
             meter=link,
-            habits=self._memory.learnt.begin_call(),
+            before=self._memory.begin_call(),
             say=self._say,
             rules=GraceRules(config.grace_min_s, config.grace_max_s, self._budget.unit_s),
             moving=self._mail_moves,
@@ -341,7 +341,7 @@ class CallManager:
         self._budget.ended()
         record = call.completed()
         if call.mail is not None:
-            self._memory.learnt.add(call.mail.habits)
+            self._memory.mail_ended(call.mail.left)
         self._memory.ended(record)
         self._gate.look()
         if self._redials.pending and self._wish is not None and not (self._wish.reason or record.reason).by_hand:

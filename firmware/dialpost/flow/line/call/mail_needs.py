@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from dialpost.core.line.call.habits import ProviderHabits
 from dialpost.core.line.link import Traffic
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.core.mail.queue.hope import Hope
@@ -107,6 +108,17 @@ class LineMeter(Protocol):
 
     def doubt(self, why: str) -> None:
         """The provider can't be reached: the link may check whether it is still up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a call needs to know of those before it.
+
+    `hanging_until_s`: until when connections of the provider may hang that a lost line left (core/line/call/end).
+    """
+
+    habits: ProviderHabits
+    hanging_until_s: float
 
 
 @dataclass(frozen=True, slots=True)

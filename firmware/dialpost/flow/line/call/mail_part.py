@@ -14,6 +14,7 @@ from dataclasses import replace
 from math import inf
 
 from dialpost.core.line.call.end import (
+    HANGING_S,
     AskAgain,
     Evidence,
     HangUp,
@@ -22,8 +23,9 @@ from dialpost.core.line.call.end import (
     TryAgain,
     Wait,
     decide,
+    may_hang,
 )
-from dialpost.core.line.call.habits import GraceRules, ProviderHabits
+from dialpost.core.line.call.habits import GraceRules
 from dialpost.core.line.call.learning import Learning
 from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.retry import Setback
@@ -31,7 +33,7 @@ from dialpost.core.line.link import Traffic
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, waiting_in_all
 from dialpost.core.mail.queue.hope import Hope
 from dialpost.flow import maillog
-from dialpost.flow.line.call.mail_needs import Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
+from dialpost.flow.line.call.mail_needs import Before, Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
 
 TICK_S = 0.5
 """The longest time between two evaluations of the evidence, and of whether the panel shows moving mail."""
@@ -55,7 +57,7 @@ class MailPart:
         inbound: Inbound,
         meter: LineMeter,
         rules: GraceRules,
-        habits: ProviderHabits,
+        before: Before,
         say: Callable[[str], None],
         moving: Callable[[bool], None],
         paid_until_s: Callable[[], float],
@@ -63,7 +65,7 @@ class MailPart:
         self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
         self._rules, self._paid_until_s = rules, paid_until_s
         self._say, self._moving = say, moving
-        self._learning = Learning(habits)
+        self._learning, self._hanging_until_s = Learning(before.habits), before.hanging_until_s
         self.answers: tuple[EtrnAnswer, ...] = ()
         self._latest: tuple[EtrnAnswer, ...] = ()
         self._is_believed = True
@@ -88,9 +90,9 @@ class MailPart:
         self._counted: tuple[Traffic | None, int] = (meter.traffic(), inbound.bytes)
 
     @property
-    def habits(self) -> ProviderHabits:
-        """What is known of the provider, this call included once it is over."""
-        return self._learning.habits
+    def left(self) -> Before:
+        """What the next call needs to know, once this one is over."""
+        return Before(self._learning.habits, self._hanging_until_s)
 
     @property
     def tally(self) -> Tally:
@@ -148,6 +150,9 @@ class MailPart:
             return await self._until_end()
         except asyncio.CancelledError:
             self._is_cut = self._is_cut or not self._sending
+            evidence = self._evidence()
+            if may_hang(evidence):
+                self._hanging_until_s = evidence.now_s + HANGING_S
             raise
         finally:
             now_s = asyncio.get_running_loop().time()
@@ -158,7 +163,7 @@ class MailPart:
         while True:
             self._changed.clear()
             self._observe()
-            decision = decide(self._evidence(), self._rules, self.habits)
+            decision = decide(self._evidence(), self._rules, self._learning.habits)
             if isinstance(decision, HangUp):
                 return decision.reason
             if isinstance(decision, AskAgain) and self._etrn is not None:
@@ -309,6 +314,7 @@ class MailPart:
             patience_ends_s=self._flush.patience_ends_s,
             sent=self._sent,
             is_believed=self._is_believed,
+            hanging_until_s=min(self._hanging_until_s, self._began_s + self._rules.max_s),
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must suffice
             return replace(evidence, progress_s=evidence.now_s)

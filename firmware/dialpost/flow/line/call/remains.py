@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Protocol
 
 from dialpost.core.errors import StorageError
@@ -21,6 +22,7 @@ from dialpost.core.line.link import DialResult
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
 from dialpost.flow.line.call.learnt import LearntHabits
+from dialpost.flow.line.call.mail_needs import Before
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.panel import LinePanel
 from dialpost.flow.memory import Memory
@@ -53,6 +55,7 @@ class CallMemory:
         self.learnt = learnt or LearntHabits(store)
         self.last_call: CallRecord | None = None
         self.last_end_s: float | None = None
+        self._hanging_until_s = -inf
         self.failures = 0
         self.left_behind = QueueCounts()
 
@@ -69,6 +72,15 @@ class CallMemory:
             await keep(self._store)
         except StorageError as error:  # the call matters more than the count of attempts
             maillog.fault("call: its attempt could not be recorded", error=error)
+
+    def begin_call(self) -> Before:
+        """A call begins to carry mail."""
+        return Before(self.learnt.begin_call(), self._hanging_until_s)
+
+    def mail_ended(self, left: Before) -> None:
+        """A call carries no mail any more, and this is what it leaves for the next."""
+        self.learnt.add(left.habits)
+        self._hanging_until_s = left.hanging_until_s
 
     def online(self) -> None:
         """A call came on line."""
