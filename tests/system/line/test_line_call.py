@@ -117,7 +117,7 @@ def test_a_dead_line_is_noticed_and_mail_goes_on_by_redial(exchange: Exchange) -
     assert records[0]["hangup_reason"] == "carrier-lost"
     assert records[0]["online_s"] < 30  # type: ignore[operator]
     assert records[1]["result"] == "connected"
-    exchange.finish()
+    exchange.check_all_is_across()
 
 
 def test_a_login_dialogue_before_ppp(exchange: Exchange) -> None:

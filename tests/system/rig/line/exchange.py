@@ -96,25 +96,11 @@ class Exchange:
         """Whether every message that was loaded has arrived."""
         return {*self._inbound} <= {*self.inbound_arrived()} and {*self._outbound} <= {*self.outbound_arrived()}
 
-    def finish(self, *, most_calls: int = 2) -> int:
-        """After a call that was cut: all mail is across, once. How many calls more that took.
-
-        What the provider was sending then hangs in its connections of the lost call until TCP gives them up or our
-        resets reach it on the redial. Then it defers that mail, and wants to be asked once more.
-        """
-        calls = 0
-        while not self.is_all_across() and calls < most_calls:
-            calls += 1
-            status, said = self.station.call()
-            assert status == 0, f"{said}\n{self.story()}"
-        self.check_all_is_across()
-        return calls
-
-    def check_all_is_across(self) -> None:
+    def check_all_is_across(self) -> int:
         """Each message loaded so far arrived whole and once, and nothing waits at either end.
 
         What was cut between its end and the answer may be at the provider twice, for nobody can know (RFC 1047): no
-        message but those the station says so of.
+        message but those the station says so of. Returns how many came twice.
         """
         try:
             eventually(self.is_all_across, what="all mail there")
@@ -125,6 +111,7 @@ class Exchange:
             assert twice <= unanswered, f"{twice} came twice, {unanswered} had no answer: {outbound.most_common(9)}"
             eventually(lambda: self.provider.queue_length() == 0, what="the provider's queue empty")
             assert self.station.waiting() == 0, "something waits at the station"
+            return twice
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.story()}") from None
 

@@ -144,12 +144,15 @@ class ProviderGuest(MailGuest):
         ppp_options: Sequence[str] = ("auth", "require-chap"),
         main: Mapping[str, str] | None = None,
     ) -> None:
-        """As after `begin`, with other settings: nothing held, nothing delivered (Postfix only)."""
-        assert self.kind == "postfix"
+        """As after `begin`, with other settings: nothing held, nothing delivered."""
         self.answers, self.ppp_options = answers, tuple(ppp_options)
         for path, content in self._mail.files(main or {}, None).items():
             self.write(path, content)
-        self.run("sh", "-ec", "postsuper -d ALL; rm -rf /var/mail/*; : >/var/log/mail.log; pkill -HUP -x master")
+        self.run("sh", "-ec", self._mail.clear)
+        if self.kind != "postfix":  # its processes of calls that were cut would deliver what is gone
+            self.signal("mail-server", signal.SIGKILL)
+            self.wait("mail-server")
+            self.start(*self._mail.command, name="mail-server")
         self.wait_for_port()
 
     def carrier(self, up: bool) -> None:

@@ -63,11 +63,15 @@ smtp_tls_session_cache_database = btree:${{data_directory}}/smtp_scache
 
 @dataclass(frozen=True)
 class ProviderMail:
-    """`prepare` and `count` (of the messages held) are shell scripts; `world` is the Maildir of world.example."""
+    """`prepare`, `clear` (of all mail) and `count` (the messages held) are shell scripts.
+
+    `world` is the Maildir of world.example.
+    """
 
     tree: str
     files: Files
     prepare: str
+    clear: str
     command: tuple[str, ...]
     count: str
     world: str
@@ -122,6 +126,7 @@ KINDS: dict[Kind, ProviderMail] = {
         "line",
         _postfix_files,
         "",
+        "postsuper -d ALL; rm -rf /var/mail/*; : >/var/log/mail.log; pkill -HUP -x master",
         ("python3", "/opt/guest/postfix_start.py"),
         "postqueue -j | wc -l",
         "/var/mail/world.example",
@@ -131,6 +136,7 @@ KINDS: dict[Kind, ProviderMail] = {
         _exim_files,
         "mkdir -p /var/exim/spool /var/exim/log /var/exim/mail; chmod 777 /var/exim/mail; "
         "chown -R Debian-exim: /var/exim/spool /var/exim/log",
+        "pkill -KILL -x exim4 || true; rm -rf /var/exim/spool/* /var/exim/mail/*; : >/var/exim/log/mainlog",
         ("exim4", "-bdf"),
         "exim4 -bpc",
         "/var/exim/mail/world.example",
@@ -139,6 +145,7 @@ KINDS: dict[Kind, ProviderMail] = {
         "line-sendmail",
         _sendmail_files,
         sendmail.PREPARE,
+        "pkill -KILL -x sendmail || true; rm -rf /var/spool/mqueue/* /var/mail/*",
         ("/usr/lib/sendmail", "-bD"),
         "ls /var/spool/mqueue | grep -c ^qf || true",
         "/var/mail/world.example",

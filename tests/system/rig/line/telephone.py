@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -81,12 +81,13 @@ class TelephoneLine:
 
         self.do(plan)
 
-    def die_after(self, way: str, count: int) -> None:
-        """When this many more bytes have arrived that way, all bytes either way vanish until the call is over."""
+    def die_after(self, way: str, count: int, dead: Collection[str] = ("up", "down")) -> None:
+        """When this many more bytes have arrived that way, all bytes the `dead` ways vanish for the call."""
 
         def look(telephone: Telephone, end: int) -> None:
             if {"up": telephone.up, "down": telephone.down}[way].carried >= end:
                 telephone.die()
+                telephone.up.is_dead, telephone.down.is_dead = "up" in dead, "down" in dead
             else:
                 self._watch = self._loop.call_later(0.01, look, telephone, end)
 
