@@ -26,6 +26,7 @@ def test_wrap() -> None:
     assert wrap("a dialpost-queue-release b", 8) == ["a", "dialpost-queue-release", "b"]
     assert wrap("日本語のメール", 6) == ["日本語", "のメー", "ル"]
     assert wrap("日本語 メー", 6) == ["日本語", "メー"]
+    assert wrap("日本 語のメ", 6, indent=2) == ["日本", "  語の", "  メ"]
     assert wrap("a" * 320, 8) == ["a" * 320]
     assert wrap("a" * 321, 80) == ["a" * 80, "a" * 241]
     assert wrap("", 8) == [""]

@@ -46,13 +46,13 @@ def hash_password(password: str, salt: bytes, iterations: int = ITERATIONS) -> s
 def verify_password(password: str, hashed: str) -> bool:
     """Whether `password` matches `hashed`; False for a text that is not such a hash."""
     parts = hashed.removeprefix(SCHEME).split(",")
-    if not hashed.startswith(SCHEME) or len(parts) != 4 or (iterations := whole_number(parts[0])) is None:
+    if not hashed.startswith(SCHEME) or (iterations := whole_number(parts[0])) is None:
         return False
     if not 1 <= iterations <= _MAX_ITERATIONS:
         return False
     try:
         salt, stored, _server = (base64.b64decode(part, validate=True) for part in parts[1:])
-    except ValueError:  # not base64
+    except ValueError:  # not base64, or not three
         return False
     return hmac.compare_digest(_keys(password, salt, iterations)[0], stored)
 

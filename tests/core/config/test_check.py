@@ -43,6 +43,7 @@ def problems(text: str) -> list[str]:
         ("[ppp]\nmtu = 0", ""),
         ("[ppp]\nmtu = 127", "ppp.mtu = 127 is too small"),
         ("[ppp]\nmtu = 128", ""),
+        ("[ppp]\nmtu = 129", ""),
         ("[console]\nspeed_bps = 115201", "console.speed_bps = 115201 is not"),
         ('[delivery.catch_all]\n"b.example" = "anna"', "delivery.catch_all names b.example"),
         ('[delivery.catch_all]\n"a.example" = "anna"', ""),

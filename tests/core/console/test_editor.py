@@ -419,3 +419,16 @@ def test_how_many_keys_were_pressed() -> None:
 )
 def test_choices_side_by_side_are_read_downwards(words: list[str], width: int, rows: list[str]) -> None:
     assert columns(words, width) == rows
+
+
+def test_ctrl_l_clears_the_screen_and_ctrl_r_only_draws_the_row_again() -> None:
+    for byte, clears in ((b"\x0c", True), (b"\x12", False)):
+        editor = LineEditor()
+        editor.begin("> ", Mode.COMMAND, Words())
+        editor.receive(b"show")
+        assert editor.event() is None
+        editor.data_to_send()
+        editor.receive(byte)
+        assert editor.event() is None
+        sent = editor.data_to_send()
+        assert sent.endswith(b"> show") and (b"\x1b[2J" in sent) is clears, byte

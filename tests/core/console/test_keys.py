@@ -21,6 +21,7 @@ SILENT = [
     pytest.param(b"\x1b]10;rgb:ffff/ffff/ffff\x1b\\", id="OSC 10, ST"),
     pytest.param(b"\x1b]52;c;aGVsbG8=\x1b\\", id="OSC 52, the clipboard"),
     pytest.param(b"\x1b]0;\xc3\xa9\xe2\x9c\x94 title\x07", id="OSC with UTF-8, whose bytes look like ST"),
+    pytest.param(b"\x1b]0;\xe2\x80\x9cquoted\xe2\x80\x9d\x07", id="OSC with quotes, whose last byte looks like ST"),
     pytest.param(b"\x9d11;rgb:0/0/0\x9c", id="OSC and ST of eight bits"),
     pytest.param(b"\xc2\x9d11;rgb:0/0/0\x1b\\", id="OSC as a character of UTF-8"),
     pytest.param(b"\x1bP1$r0m\x1b\\", id="DCS: DECRQSS"),

@@ -366,3 +366,8 @@ def test_the_first_of_several_missing_arguments_is_named() -> None:
     table = Language(sources, lambda face: (), (tell,))
     assert table.parse("tell") == Fault("Missing WHOM. Usage: tell WHOM WHAT")
     assert table.parse("tell anna") == Fault("Missing WHAT. Usage: tell WHOM WHAT")
+
+
+def test_options_are_listed_once_also_where_one_has_begun() -> None:
+    lines = list(TABLE.help("go on --f"))
+    assert [line.split()[0] for line in lines if "--" in line] == ["--fast"]

@@ -134,3 +134,8 @@ def test_the_last_hundred_lines_are_kept() -> None:
         history.add(str(number))
     walked = iter(lambda: history.walk(-1, ""), None)
     assert list(walked) == [str(number) for number in range(101, 1, -1)]
+
+
+def test_before_any_line_there_is_none_to_walk_to() -> None:
+    for step in (-1, 1):
+        assert History().walk(step, "typed") is None

@@ -108,3 +108,18 @@ def test_a_dumb_terminal_gets_backspaces_and_never_goes_up_a_row() -> None:
     assert (row.wipe(), row.wipe()) == (b"\r\n", b"")
     assert row.finish("> ", "x") == b"> x\r\n"
     assert (row.draw("> ", "x", 0), row.clear_screen()) == (b"> x", b"\r\n")
+
+
+def test_a_text_that_fits_again_is_shown_whole() -> None:
+    row = Row(40, utf8=False)
+    assert row._window("x" * 30, 30, 20).startswith("<")
+    assert row._window("y" * 18, 18, 20) == "y" * 18
+
+
+def test_a_dumb_row_has_twenty_columns_at_least() -> None:
+    def drawn(width: int) -> bytes:
+        row = DumbRow(width, utf8=False)
+        row.draw("> ", "x" * 19, 19)
+        return row.draw("> ", "x" * 17, 17)
+
+    assert drawn(5) == drawn(20) != drawn(21)

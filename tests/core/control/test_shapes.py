@@ -4,7 +4,7 @@ import dataclasses
 import json
 import types
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 from hypothesis import given
@@ -138,3 +138,13 @@ def test_a_member_that_an_older_daemon_lacks_says_nothing() -> None:
     fields = [field for kind in kinds for field in dataclasses.fields(kind)]
     told = {field.name for field in fields if field.default is not dataclasses.MISSING and field.default}
     assert told == {"api"} and len(fields) > 100
+
+
+def test_only_what_has_no_default_is_required() -> None:
+    @dataclasses.dataclass
+    class Answer:
+        plain: Annotated[int, "x"]
+        given: Annotated[int, "x"] = 3
+        made: Annotated[int, "x"] = dataclasses.field(default_factory=int)
+
+    assert [member.is_required for member in members(Answer)] == [True, False, False]

@@ -38,3 +38,11 @@ def test_a_compressor_that_was_reset_counts_from_nothing(counts: tuple[int, int]
     assert ratio.value == 1.5
     ratio.saw(*counts)
     assert ratio.value == (1.5 + max(counts[0] / counts[1], 1)) / 2
+
+
+def test_one_byte_that_crossed_is_enough() -> None:
+    ratio = Ratio()
+    ratio.saw(2000, 1)
+    assert ratio.value == (ASSUMED + 6) / 2
+    ratio.saw(4000, 1)
+    assert ratio.value == (ASSUMED + 6) / 2, "nothing crossed since"

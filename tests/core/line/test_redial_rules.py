@@ -109,6 +109,7 @@ def test_another_number_waits_too_where_the_country_wants_it() -> None:
     assert ask(rules, failed(10.0), 11.0, number=B) == MayDial(4.0, "Austria requires 5 s before another number")
     assert ask(rules, failed(10.0), 15.0, number=B).wait_s == 0
     assert ask(rules, failed(10.0), 15.0, number=A).wait_s == 25
+    assert ask(rules, failed(10.0), 40.0, number=A) == ask(rules, failed(10.0), 40.5, number=A) == MayDial()
 
 
 def test_the_strictest_rule_wins() -> None:

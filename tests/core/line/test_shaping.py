@@ -72,3 +72,12 @@ def test_vegas_is_tuned_only_where_it_is_used() -> None:
     tuned = line_shaping.tunables(line_shaping.shape(33_600))
     assert tuned == {"/sys/module/tcp_vegas/parameters/alpha": 16, "/sys/module/tcp_vegas/parameters/beta": 24}
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}
+
+
+def test_the_rates_at_which_segments_grow() -> None:
+    assert mtu_for(14_399) < mtu_for(14_400)
+
+
+def test_odd_rates_are_not_rounded_to_whole_bytes() -> None:
+    segment = mtu_for(15) - 40
+    assert in_flight_bytes(15, 10_000.0, 1.0, Standing.LEAN) == (18_750 // segment + 2) * segment

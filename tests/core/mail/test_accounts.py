@@ -132,6 +132,11 @@ def test_an_own_abuse_address_is_respected() -> None:
     assert third.resolve("abuse@mail.clinic.example") == Local(("anna",))
 
 
+def test_the_only_domain_is_the_main_one() -> None:
+    alone = directory(aliases=[], domains=("clinic.example",))
+    assert alone.resolve("postmaster") == alone.resolve("postmaster@mail.clinic.example") == Local(("anna",))
+
+
 def test_catch_all() -> None:
     found = directory(catch_all={"second.example": "ben", "third.example": "gone"})
     assert found.resolve("whoever@second.example") == Local(("ben",))
@@ -197,6 +202,7 @@ def test_uses_in_the_configuration() -> None:
     found = directory(catch_all={"clinic.example": "anna", "second.example": "ben"}, postmaster="anna")
     assert found.uses_in_configuration("anna") == ["delivery.catch_all of clinic.example", "station.postmaster"]
     assert found.uses_in_configuration("carl") == []
+    assert directory(postmaster="ben").uses_in_configuration("anna") == []
 
 
 @pytest.mark.parametrize(("given", "kept"), [("Anna", "anna"), (" o.hara_2-x ", "o.hara_2-x"), ("7", "7")])

@@ -14,6 +14,7 @@ from dialpost.core.mail.dsn import (
     Report,
     ReportedRecipient,
     ReportFrame,
+    _field,
     _head,
     _with_sendable_original,
     build_report,
@@ -362,3 +363,8 @@ def test_which_message_ids_a_notice_answers(about: str, is_named: bool) -> None:
 def test_an_original_in_ascii_is_attached_whatever_its_header() -> None:
     frame = replace(FRAME, original=b"X: " + b"y" * 200_000 + b"\n\nbody\n", is_whole=True)
     assert _with_sendable_original(frame) is frame
+
+
+def test_a_long_value_is_folded_at_blanks_alone() -> None:
+    first = "x" * 880
+    assert _field("Diagnostic-Code", f"{first} well-kept") == f"Diagnostic-Code: {first}\n well-kept"

@@ -102,3 +102,4 @@ def test_hosts_without_addresses(problems: list[DnsProblem], said: str, certain:
     found = no_addresses("x.test", problems)
     assert str(found.reply).startswith(said)
     assert found.certain is certain
+    assert found.counts_as_attempt is not said.startswith("451")

@@ -140,6 +140,7 @@ def test_parameters_want_ehlo() -> None:
             "TO:<a@b.example> NOTIFY=SUCCESS,failure ORCPT=rfc822;Bob+40x.Example",
             Recipient("a@b.example", frozenset({Notify.SUCCESS, Notify.FAILURE}), "rfc822;Bob+40x.Example"),
         ),
+        ("TO:<a@b.example> ORCPT=utf-8;a+b@x", Recipient("a@b.example", None, "utf-8;a+b@x")),
         ("TO:<a@b.example> ORCPT=utf-8;J\\x{FC}rgen@x", Recipient("a@b.example", None, "utf-8;J\\x{FC}rgen@x")),
     ],
 )

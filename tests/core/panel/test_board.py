@@ -196,6 +196,13 @@ def test_an_led_that_shows_something_twice() -> None:
     assert faults(text) == ["mine.toml: board mine: LED left: shows names something twice."]
 
 
+@pytest.mark.parametrize("lines", ["red = 5", "red = 5\ngreen = 6"])
+def test_an_led_of_one_colour_or_two_lacks_the_third(lines: str) -> None:
+    assert faults(f'[[led]]\nname = "left"\nshows = ["line"]\n{lines}\n') == [
+        "mine.toml: board mine: LED left: it needs line, or all three of red, green and blue."
+    ]
+
+
 def test_a_light_of_three_colours_has_lines_and_no_line() -> None:
     assert Light("left", (Led.LINE,), line=5).is_coloured is False
     assert Light("left", (Led.LINE,), red=5).is_coloured is True

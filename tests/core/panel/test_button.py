@@ -263,3 +263,11 @@ def test_without_a_reset_to_offer_the_longest_hold_is_rolled_back() -> None:
     while button.deadline_s is not None and button.deadline_s < 12.0:
         button.tick(button.deadline_s)
     assert button.state is ButtonState.CANCELLED
+
+
+def test_without_a_reset_to_offer_a_press_is_a_press() -> None:
+    button = Button(0.0, offers_reset=False)
+    button.contact(True, 1.0)
+    button.tick(1.5)
+    button.contact(False, 1.6)
+    assert button.tick(2.5) == [Action.PRESSED]

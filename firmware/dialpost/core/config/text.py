@@ -137,8 +137,7 @@ class _Reader:
         for key, item in value.items():
             domain = self._one(_DOMAIN_KEY, f"{label} (its domain)", key)
             account = self._one(field, f"{label}.{key}", item)
-            if domain is not None and account is not None:
-                made[str(domain)] = str(account)
+            made[str(domain)] = str(account)  # None only with a problem reported, and then nothing is used
         return made
 
     def _fault(self, field: Field, label: str, value: object, why: str) -> None:

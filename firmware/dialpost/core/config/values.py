@@ -107,7 +107,7 @@ def _empty(field: Field) -> str:
 
 def _domain(value: str) -> str:
     value = value.strip()
-    if "://" in value or "/" in value:
+    if "/" in value:
         raise ValueError("enter only the name, without https:// and what follows it, for example clinic.example")
     if "@" in value:
         raise ValueError(f"enter only what follows the @: {value.rpartition('@')[2]}")

@@ -272,9 +272,9 @@ class Directory:
 
     def _bare(self, local: str) -> str:
         plain = folded(_unquoted(local))
-        if not self.plus_separator or self.plus_separator not in plain[1:]:
+        if not self.plus_separator:
             return plain
-        return plain[0] + plain[1:].partition(self.plus_separator)[0]
+        return plain[:1] + plain[1:].partition(self.plus_separator)[0]
 
 
 def _unquoted(local: str) -> str:

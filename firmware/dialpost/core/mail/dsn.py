@@ -195,10 +195,11 @@ def _sentences(report: Report, part: ReportedRecipient) -> list[str]:
         return ["The station has not had a line to the world since."]
     if report not in {Report.FAILED, Report.DELAYED} or reply is None:
         return []
-    sentences = [plain_reason(reply)]
+    reason = plain_reason(reply)
     if report is Report.FAILED and reply.is_transient:
         tries = "once" if record.attempts == 1 else f"{record.attempts} times"
-        sentences = [f"The station tried {tries} and has now given up. {sentences[0]}"]
+        reason = f"The station tried {tries} and has now given up. {reason}"
+    sentences = [reason]
     if record.answer_unknown:
         sentences.append("It was sent once, but no answer came back, so it may have arrived.")
     return sentences

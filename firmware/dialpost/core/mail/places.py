@@ -25,7 +25,7 @@ def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
     if config.etrn_wanted:
         hosts.append((config.etrn_host, config.etrn.port))
     hosts += [(route.host, route.port) for route in config.outbound.route]
-    known = [host for host in dict.fromkeys(hosts) if host[0]]
+    known = [(name, port) for name, port in dict.fromkeys(hosts) if name]
     return known or [(server, config.dns.port) for server in config.dns.servers]
 
 

@@ -227,8 +227,7 @@ class Button:
         """Do what time alone brings until then; what follows, in order."""
         actions: list[Action] = []
         while (due_s := self.deadline_s) is not None and due_s <= now_s:
-            settles_s = self._settles_s()
-            if settles_s is not None and settles_s <= due_s:
+            if self._settles_s() is not None:  # what came before the edge has been dealt with
                 step = CONTACTS[self._contact][Edge.SETTLED]
                 assert isinstance(step, Turn) and step.tells is not None
                 self._contact = step.to

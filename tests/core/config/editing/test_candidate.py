@@ -427,3 +427,7 @@ def test_an_item_of_a_plain_list_goes_and_the_files_comments_stay(base: Candidat
     made = base.unset("station.domains[2]")
     assert made.keeps_comments and made.text.startswith("# The clinic's station.\n")
     assert table_of(made)["station"]["domains"] == ["clinic.example"]
+
+
+def test_a_section_that_is_no_table_is_unset_whole() -> None:
+    assert Candidate("smtp = 3\n").unset("smtp").text.strip() == ""

@@ -116,4 +116,4 @@ def test_an_empty_secret_is_none() -> None:
 
 def test_a_key_with_another_value_is_one_change() -> None:
     assert changed_keys([]) == 0
-    assert changed_keys(["- a.b = 1", "+ a.b = 2", "+ a.c = 3"]) == 2
+    assert changed_keys(["- a.b = 1", "+ a.b = 2", "+ a.c = 3", "+ c.b = 4"]) == 3

@@ -95,3 +95,7 @@ def test_the_more_were_seen_alike_the_less_the_next_strays(weight: float, shape:
     never_seen = 0.12 / (1 + (24 / 0.7) ** 1.4)
     later = never_seen + weight / (1 + 1.5**shape)
     assert Delays(((20, weight),)).within(24.0) == pytest.approx(1 - later / (weight + 0.12), rel=1e-9)
+
+
+def test_what_was_seen_long_ago_is_forgotten() -> None:
+    assert [len(seen(25.0, *[1.0] * later).seen) for later in (272, 273)] == [2, 1]

@@ -353,3 +353,29 @@ def test_an_idle_connection_gets_what_is_paid_and_at_most_a_minute() -> None:
 
 def test_or_as_long_as_its_next_message_is_worth() -> None:
     assert ends_at(replace(CAME, inbound_connections=1, answers=(STARTED,)), Known(look_s=45.0)) == (165.0, SILENT)
+
+
+def test_more_messages_than_were_counted_are_enough() -> None:
+    for came in (3, 4):
+        after = replace(
+            QUIET, answers=(THREE,), inbound_last_s=110.0, inbound_messages=came, messages_since_ask=came
+        )
+        assert ends_at(replace(after, asks=MOST_ASKS))[0] == 110.0 + RULES.min_s, came
+
+
+def test_a_wait_counts_from_the_answer() -> None:
+    @dataclass(frozen=True)
+    class Noting(Known):
+        waited_s: list[float] = field(default_factory=list)
+
+        def start_wait_s(
+            self, promise: Promise, waited_s: float, rules: GraceRules, price: Price, *, carried: bool
+        ) -> float:
+            self.waited_s.append(waited_s)
+            return 30.0
+
+    asked_again = replace(QUIET, answers=(STARTED,), asks=2, inbound_last_s=90.0, inbound_messages=1)
+    for evidence in (replace(QUIET, answers=(STARTED,)), asked_again):
+        noting = Noting()
+        at(108.0, evidence, noting)
+        assert noting.waited_s == [7.0]

@@ -50,6 +50,11 @@ def test_busy_calls_show_the_rate_and_what_is_paid_beside() -> None:
     assert found.beside_s == pytest.approx(10.0)  # of 10, 20 and 9.8
 
 
+def test_a_call_that_sent_more_than_its_rate_allows_took_no_time_beside() -> None:
+    calls = [call(online_s=40, bytes_up=100_000) for _ in range(2)]
+    assert line_speed(calls, 33_600).beside_s == 0.0
+
+
 def test_one_call_over_another_line_does_not_spoil_it() -> None:
     calls = [call(online_s=40, bytes_up=100_000) for _ in range(19)] + [call(online_s=1, bytes_up=1_000_000)]
     assert line_speed(calls, 33_600).rate_bps == pytest.approx(20_000)

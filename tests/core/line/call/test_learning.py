@@ -116,6 +116,7 @@ def test_an_empty_call_lowers_the_chance_by_what_it_could_see() -> None:
     long.ended(161.0, RULES)
     before = NEW.chance(Promise.MAYBE)
     assert long.habits.chance(Promise.MAYBE) < short.habits.chance(Promise.MAYBE) < before
+    assert short.habits.chance(Promise.MAYBE) == pytest.approx(before, rel=0.1)
     assert long.habits.start_looks == Looks(1, 0)
     assert short.habits.start_looks == Looks(0, 1)
     assert long.habits.gap_looks == Looks(), "no message came, so the question did not arise"

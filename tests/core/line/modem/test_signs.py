@@ -158,3 +158,8 @@ def test_each_state_of_3gpp_ts_27_007(state: int, says: str) -> None:
     finding = registration_finding([state])
     assert says in finding.what
     assert (finding.severity is Severity.OK) is (state in {1, 5, 9, 10})
+
+
+def test_a_line_with_more_than_a_place_is_no_answer_because_of_its_third_field() -> None:
+    assert _registration_state('1,5,"00C3"') == (5, True)
+    assert _registration_state('1,5,"00C3","7"') == (1, False)

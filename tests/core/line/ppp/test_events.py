@@ -5,7 +5,16 @@ import json
 import pytest
 
 from dialpost.core.line.ppp.end import PppEnd
-from dialpost.core.line.ppp.events import MOST_WORDS, Logged, PppUp, Trouble, parse_event, trouble
+from dialpost.core.line.ppp.events import (
+    MOST_LOGGED,
+    MOST_WORDS,
+    Logged,
+    PppUp,
+    Trouble,
+    logged,
+    parse_event,
+    trouble,
+)
 from dialpost.core.line.ppp.log import log_reason
 from dialpost.core.line.reasons import ppp_reason
 
@@ -49,3 +58,8 @@ def test_the_name_alone_says_what_an_event_is(event: str, kind: type | None) -> 
     network = {"IFNAME": "ppp0", "IPLOCAL": "192.0.2.1", "IPREMOTE": "192.0.2.2"}
     found = parse_event(json.dumps({"event": event, "words": "x", "lines": ["x"], **network}).encode())
     assert found is None if kind is None else isinstance(found, kind)
+
+
+def test_only_the_last_lines_of_a_log_are_reported() -> None:
+    lines = [str(number) for number in range(MOST_LOGGED + 2)]
+    assert parse_event(logged(lines)) == Logged(tuple(lines[2:]))

@@ -75,6 +75,26 @@ def test_text_without_mime_is_labelled() -> None:
     assert b"charset=unknown-8bit" in latin
 
 
+def test_the_kind_of_text_stays_where_its_character_set_is_added() -> None:
+    content = b"MIME-Version: 1.0\nContent-Type: text/html\nContent-Transfer-Encoding: 8bit\n\n<p>\xc3\xbc\n"
+    assert b"\nContent-Type: text/html; charset=utf-8\n" in downgrade(content)
+
+
+def test_the_line_end_before_a_boundary_is_no_part_of_what_is_encoded() -> None:
+    content = (
+        b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+        b"--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+        + "日本語\n\n".encode()
+        + b"--b--\n"
+    )
+    [(_, text)] = [
+        (part, part.get_payload(decode=True))
+        for part in email.message_from_bytes(downgrade(content)).walk()
+        if not part.is_multipart()
+    ]
+    assert text == "日本語\r\n".encode()
+
+
 def test_a_nested_message_gets_its_own_mime_version() -> None:
     converted = downgrade(MULTIPART)
     nested = converted[converted.index(b"Subject: inside") :]

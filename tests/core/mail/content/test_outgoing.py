@@ -83,6 +83,7 @@ def test_long_lines_are_found_and_broken_in_any_split(parts: list[bytes]) -> Non
     [
         (b"a" * 500 + b" " + b"b" * 600, b"a" * 500 + b"\n " + b"b" * 600),
         (b" " + b"a" * 1000, b" " + b"a" * 997 + b"\n aaa"),
+        (b"\x80" * 1000, b"\x80" * 995 + b"\n " + b"\x80" * 5),  # no UTF-8: four such bytes are no character
         ("ü".encode() * 500, "ü".encode() * 499 + b"\n " + "ü".encode()),
         ("aü".encode() * 400, "aü".encode() * 332 + b"a\n " + "ü".encode() + "aü".encode() * 67),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dialpost.core.mail.header.scan import HeaderFacts, HeaderScan, fields_of
+from dialpost.core.mail.header.scan import _BODY_LOOK_BYTES, HeaderFacts, HeaderScan, fields_of
 from dialpost.core.mail.queue.records import Priority
 
 HOST = "mail.clinic.example"
@@ -177,3 +177,10 @@ def test_the_header_is_not_read_again_for_a_body_that_cannot_matter() -> None:
 
 def test_a_fold_belongs_to_the_field_before_it() -> None:
     assert fields_of(b"A: b\nC: d\n e\n\n") == [(b"a", b" b"), (b"c", b" d e")]
+
+
+def test_as_much_of_the_body_is_kept_as_is_looked_at() -> None:
+    scan = HeaderScan("x.example")
+    for size in (_BODY_LOOK_BYTES - 1, 5, 5):
+        scan.body(b"y" * size)
+    assert scan._body == b"y" * _BODY_LOOK_BYTES

@@ -138,4 +138,5 @@ def test_eight_bit_text_without_a_label_is_cyrillic_where_nearly_all_its_letters
 
 
 def test_every_byte_of_a_two_byte_character_counts() -> None:
-    assert words.decoded(b"\x1b$B-!!~\x1b(B", "iso-2022-jp") == "①◇"
+    for between in (b"", b" ", b"\x7f"):
+        assert words.decoded(b"\x1b$B-!" + between + b"!~\x1b(B", "iso-2022-jp") == "①◇"

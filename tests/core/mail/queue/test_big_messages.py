@@ -105,6 +105,7 @@ def test_words_for_the_sender() -> None:
         (b"Subject: x-rays", True),
         (b"Auto-Submitted: no", True),
         (b"Auto-Submitted: auto-replied", False),
+        (b"Auto-Submitted: other", False),
         (b"Auto-Submitted: auto-generated; x=y", False),
         (b"List-Id: <team.clinic.example>", False),
         (b"List-Unsubscribe: <mailto:x@y>", False),

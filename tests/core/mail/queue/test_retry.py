@@ -107,6 +107,10 @@ def test_the_delay_notice(changes: dict[str, Any], received_s: int, trusted: boo
     assert delay_notice_is_due(recipient, received_s, NOW, CONFIG, clock_trusted=trusted) is expected
 
 
+def test_a_notice_that_was_due_long_ago_is_due() -> None:
+    assert delay_notice_is_due(to_world(), NOW - 25 * HOUR - 1, NOW, CONFIG, clock_trusted=True)
+
+
 def test_no_delay_notice_where_none_is_wanted() -> None:
     config = replace(CONFIG, delay_notice_hours=0)
     assert not delay_notice_is_due(to_world(), NOW - 999 * HOUR, NOW, config, clock_trusted=True)

@@ -97,6 +97,13 @@ def test_the_sender_was_told_only_once_the_notice_was_handed_over(reader: Recipi
     assert fate(a_record("D0000001", bounced), bounced, notice=notice, tz=UTC).endswith(f"550. {told}")
 
 
+def test_the_first_reader_of_a_notice_says_whose_it_is() -> None:
+    bounced = to_world(state=STATES.BOUNCED, last_by="mx", last_reply="550", last_try_s=NOON)
+    notice = a_record("D0000002", to_world("eve@world.example"), to_world("chief@clinic.example"), sender="")
+    told = fate(a_record("D0000001", bounced), bounced, notice=notice, tz=UTC)
+    assert told.endswith("The notice to the sender (D0000002) waits for the next call.")
+
+
 @pytest.mark.parametrize("unix_s", [2**40, 2**62, 2**80])
 def test_a_moment_the_card_spoilt_is_unknown(unix_s: int) -> None:
     assert when(unix_s, UTC) == "at an unknown time (the clock was not set)"

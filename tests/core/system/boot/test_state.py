@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.system.boot.state import (
+    _HIGHEST,
     FRESH,
     RECORD_BYTES,
     RECORD_OFFSETS,
@@ -155,6 +157,17 @@ def test_proving_the_running_slot_while_an_update_waits_for_its_start_keeps_the_
 def test_going_back_to_the_proven_slot_is_no_trial() -> None:
     state = FRESH.on_trial(B).on_trial(A)
     assert (state.next_slot, state.left(A)) == (A, TRIES_PROVEN)
+
+
+def test_a_slot_has_the_tries_of_a_trial_unless_it_is_proven_and_has_some_left() -> None:
+    for good, left_b, tries in ((A, 2, TRIES_ON_TRIAL), (B, 0, TRIES_ON_TRIAL), (B, 2, 2)):
+        assert BootState(sequence=7, first=A, good=good, left_a=1, left_b=left_b).on_trial(B).left(B) == tries
+
+
+def test_the_highest_number_is_one() -> None:
+    state = BootState(sequence=_HIGHEST, first=A, good=A, left_a=15, left_b=0)
+    assert parse(state.render()) == state
+    assert parse(replace(state, sequence=_HIGHEST + 1).render()) is None
 
 
 @given(states, st.lists(st.sampled_from(["start", "trial", "proven", "unusable"]), max_size=30), slots)

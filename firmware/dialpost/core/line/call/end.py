@@ -192,7 +192,7 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decisio
     if not evidence.outbound_drained or evidence.etrn_under_way:
         return _while_busy(evidence, rules, habits)
     if evidence.inbound_connections:
-        idle_since = max(evidence.inbound_last_s or 0.0, evidence.answered_s)
+        idle_since = max(evidence.inbound_last_s or evidence.answered_s, evidence.answered_s)
         wait_s = habits.gap_wait_s(evidence.now_s - idle_since, rules, _price(evidence, rules, idle_since))
         worth_until = patience_end_s(idle_since + max(LEAST_WAIT_S, wait_s), evidence.paid_until_s)
         until = min(idle_since + max(rules.max_s, IDLE_CONNECTION_S), worth_until)
@@ -221,7 +221,7 @@ def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
     if evidence.outbound_busy:
         return Wait(max(evidence.progress_s, stop.since_s) + STALL_S, "the current message is being sent")
     if evidence.inbound_connections and evidence.inbound_messages == stop.inbound_messages:
-        until = max(evidence.inbound_last_s or 0.0, stop.since_s) + rules.min_s
+        until = max(evidence.inbound_last_s or stop.since_s, stop.since_s) + rules.min_s
         if evidence.now_s < until:
             return Wait(until, "the current message is being received")
     return HangUp(stop.reason)

@@ -77,7 +77,7 @@ class Learning:
         """
         after_s = last_s - self._answered_s
         soon_s = max(_SOON_S, 2 * self.habits.starts.usual_s)
-        return before_s <= self._asked_s and 0 <= after_s <= min(soon_s, self._asked_s - before_s)
+        return 0 <= after_s <= min(soon_s, self._asked_s - before_s)
 
     def ended(self, now_s: float, rules: GraceRules, *, is_cut: bool = False, carried: bool = False) -> None:
         """The call is over. `is_cut`: it was ended while it waited, and would have waited on.

@@ -81,5 +81,5 @@ class LineEnds:
 
     def finish(self) -> bytes:
         """Returns what is missing for the content to end with a line ending (BDAT may leave it out)."""
-        is_open, self._at_line_start, self._has_cr = not self._at_line_start, True, False
+        is_open, self._at_line_start = not self._at_line_start, True
         return b"\n" if is_open else b""

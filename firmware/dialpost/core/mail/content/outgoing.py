@@ -115,7 +115,7 @@ class LineFold:
                 line = line[cut:]
                 continue
             cut = MAX_LINE_OCTETS
-            while cut > MAX_LINE_OCTETS - 4 and line[cut] & 0xC0 == 0x80:  # not inside a UTF-8 character
+            while cut > MAX_LINE_OCTETS - 3 and line[cut] & 0xC0 == 0x80:  # not inside a UTF-8 character
                 cut -= 1
             done.append(line[:cut])
             line = b" " + line[cut:]
@@ -133,7 +133,6 @@ class LineEnds:
         """The wire form of the next piece."""
         if self._held_cr:
             block = b"\r" + block
-            self._held_cr = False
         if b"\r" in block:
             self._held_cr = block.endswith(b"\r")
             block = block.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b" ")
@@ -144,9 +143,7 @@ class LineEnds:
     def finish(self) -> bytes:
         """What is missing to end the last line."""
         held = b" " if self._held_cr else b""
-        end = b"" if self._at_line_start and not held else b"\r\n"
-        self._held_cr, self._at_line_start = False, True
-        return held + end
+        return held + (b"" if self._at_line_start and not held else b"\r\n")
 
 
 class DotStuffing:

@@ -57,7 +57,7 @@ class ReplyReader:
             if not piece.endswith(b"\n"):
                 if not _BEGINNING.fullmatch(self._line[:4]):
                     raise _no_reply(self._line)  # waiting for its end would be pointless
-                break
+                return
             raw, self._line = self._line, bytearray()
             reply = self._take_line(raw)
             if reply is not None:

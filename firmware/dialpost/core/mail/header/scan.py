@@ -77,7 +77,7 @@ class HeaderScan:
         self._close_field()
         field = FIELD.match(line)
         self._name = field[1].lower() if field else b""
-        self._value = line[field.end() : field.end() + _MAX_VALUE_BYTES] if field else b""
+        self._value = line[field.end() :][:_MAX_VALUE_BYTES] if field else b""
 
     def body(self, text: bytes) -> None:
         """The body's beginning."""

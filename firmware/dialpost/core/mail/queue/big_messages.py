@@ -44,7 +44,7 @@ def until_change_s(config: BudgetConfig, now_s: float, zone: tzinfo) -> float | 
     texts = {text for span in config.big_windows for text in span.split("-")}
     moments = [
         datetime.combine(today + timedelta(days=day), time.fromisoformat(text), zone).timestamp()
-        for day in (0, 1, 2)
+        for day in (0, 1)
         for text in texts
     ]
     return min((moment - now_s for moment in moments if moment > now_s), default=None)
