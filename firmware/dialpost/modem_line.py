@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import Config, LinkKind, Via
-from dialpost.core.config.trust import trusts_line
+from dialpost.core.config.trust import is_line_plain, trusts_line
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.line.dial_plan import DialPlan
@@ -30,6 +30,7 @@ from dialpost.edge.system.board_files import BoardFiles
 from dialpost.edge.system.clock import RELEASED_S, Clock
 from dialpost.edge.system.sntp_client import ask as ask_time
 from dialpost.flow import maillog
+from dialpost.flow.line.call.forecasts import Forecasts, HistoryAndQueue
 from dialpost.flow.line.link import Link, NoLink
 from dialpost.flow.line.modem.dialled_line import LineWatcher, ModemLink, Ppp
 from dialpost.flow.line.modem.modem import Modem
@@ -175,6 +176,11 @@ def expected_rate_bps(config: Config) -> int:
     except (ConfigError, NotFoundError):
         return configured  # the code that makes the link reports it
     return line_rate_bps(None, profile, configured, 0)
+
+
+def line_forecasts(config: Config, store: HistoryAndQueue) -> Forecasts:
+    """The forecasts of calls over the configured line."""
+    return Forecasts(config.budget, expected_rate_bps(config), store, is_plain=is_line_plain(config))
 
 
 class _NameService:

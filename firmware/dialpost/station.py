@@ -46,7 +46,6 @@ from dialpost.flow import maillog
 from dialpost.flow.background import Background
 from dialpost.flow.console.tool_methods import tool_methods
 from dialpost.flow.line.call.budget import Budget
-from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.learnt import LearntHabits, learnt_methods
 from dialpost.flow.line.call.machine import CallManager
 from dialpost.flow.line.call.methods import call_methods
@@ -74,7 +73,7 @@ from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
 from dialpost.flow.system.control import control_methods
 from dialpost.flow.system.update_news import UpdateNews
-from dialpost.modem_line import configured_link, expected_rate_bps, in_vain, line_pace
+from dialpost.modem_line import configured_link, expected_rate_bps, in_vain, line_forecasts, line_pace
 from dialpost.opening import Opening, keep_room
 from dialpost.smtp_doors import SmtpDoors
 from dialpost.station_status import StationStatus
@@ -210,7 +209,7 @@ class Station:
         self.budget = Budget(
             config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
         )
-        self.forecasts = Forecasts(config.budget, expected_rate_bps(config), self.store)
+        self.forecasts = line_forecasts(config, self.store)
         self.learnt = LearntHabits(self.store, config.etrn_host)
         self.calls = self._make_calls()
         self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)

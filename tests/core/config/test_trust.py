@@ -9,7 +9,7 @@ import pytest
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import TlsMode
 from dialpost.core.config.text import parse_config
-from dialpost.core.config.trust import plain_host, provider_hosts, trust_warnings, trusts_line
+from dialpost.core.config.trust import is_line_plain, plain_host, provider_hosts, trust_warnings, trusts_line
 
 HEAD = """
 [station]
@@ -116,6 +116,23 @@ def test_no_answer_is_no_trust() -> None:
     assert not trusts_line(parse_config(HEAD.partition("[link]")[0]))
     assert not trusts_line(parse_config(HEAD.format(kind="modem", trusted="false")))
     assert trusts_line(parse_config(HEAD.format(kind="modem", trusted="true")))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        (SMARTHOST, True),
+        (SMARTHOST + ROUTE + 'host = "M.example"', True),
+        (SMARTHOST + ROUTE + 'host = "partner.example"', False),
+        (SMARTHOST + ROUTE + 'via = "mx"', False),
+        (SMARTHOST + 'tls = "starttls"', False),
+        (SMARTHOST + '[etrn]\ntls = "starttls"', False),
+        ('[outbound]\nvia = "mx"', False),
+    ],
+)
+def test_a_call_needs_no_tls_where_all_of_it_is_with_the_provider(text: str, is_plain: bool) -> None:
+    assert is_line_plain(parse_config(HEAD.format(kind="modem", trusted="true") + text)) is is_plain
+    assert not is_line_plain(parse_config(HEAD.format(kind="modem", trusted="false") + text))
 
 
 def test_whose_hosts_are_the_providers() -> None:

@@ -29,6 +29,16 @@ def trusts_line(config: Config) -> bool:
     return config.ppp.trusted_line and config.link.kind is LinkKind.MODEM
 
 
+def is_line_plain(config: Config) -> bool:
+    """Whether no call needs TLS: the line is trusted, and all that goes over it is the provider's and ours."""
+    if not trusts_line(config) or config.outbound.via is Via.MX:
+        return False
+    hosts = provider_hosts(config)
+    routes = config.outbound.route
+    is_elsewhere = any(route.via is Via.MX or plain_host(route.host) not in hosts for route in routes)
+    return not is_elsewhere and all(way.tls not in DEMANDS_TLS for _, _, way in _ways_to_provider(config))
+
+
 def provider_hosts(config: Config) -> frozenset[str]:
     """The names of the provider's own hosts: the smarthost, and the one that gets ETRN."""
     return frozenset({plain_host(config.outbound.smarthost), plain_host(config.etrn_host)} - {""})

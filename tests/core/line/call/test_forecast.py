@@ -71,6 +71,16 @@ def test_the_example() -> None:
     assert found.words() == "12 messages, 340 kB, about 2 min, about 0.40 EUR"
 
 
+def test_once_the_line_is_trusted_calls_with_tls_say_nothing_of_its_cost() -> None:
+    before = [call(online_s=30, paid_s=34, tls=TlsCost(3, 0, 20_000))] * 3
+    assert line_speed(before, 33_600, is_plain=True) == LineSpeed(28_560, 34.0, measured=False, tls_s=0.0)
+    since = call(online_s=12, paid_s=16)
+    speed = line_speed([since, *before], 33_600, is_plain=True)
+    assert speed == LineSpeed(28_560, 16.0, measured=False, tls_s=0.0)
+    assert "TLS" not in forecast(0, 0, speed, BudgetConfig()).words()
+    assert line_speed([since, *before], 33_600).beside_s == 34.0
+
+
 def test_what_tls_usually_takes_is_part_of_the_time_and_said() -> None:
     calls = [call(online_s=10, paid_s=14, tls=TlsCost(2, 1, 2 * size)) for size in (1785, 3570, 3570)]
     speed = line_speed(calls, 33_600)

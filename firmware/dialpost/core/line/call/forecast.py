@@ -68,8 +68,12 @@ class LineSpeed:
     tls_s: float = 0.0
 
 
-def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
-    """What the calls that were on line show, the newest first; other calls are ignored."""
+def line_speed(calls: Sequence[PastCall], nominal_bps: int, *, is_plain: bool = False) -> LineSpeed:
+    """What the calls that were on line show, the newest first; other calls are ignored.
+
+    `is_plain`: the next call needs no TLS. Then calls with TLS show how long it takes only as long as there is none
+    without.
+    """
     online = [call for call in calls if call.online_s > 0]
     rates = sorted(
         8 * max(call.bytes_up, call.bytes_down) / call.online_s
@@ -82,8 +86,9 @@ def line_speed(calls: Sequence[PastCall], nominal_bps: int) -> LineSpeed:
     else:
         told = next((call.rate_bps for call in online if call.rate_bps), nominal_bps)
         rate_bps = told * NOMINAL_SHARE
-    beside = [max(0.0, (call.paid_s or call.online_s) - 8 * call.bytes_up / rate_bps) for call in online]
-    tls_s = median([8 * call.tls.bytes / rate_bps for call in online]) if online else 0.0
+    alike = [call for call in online if not call.tls.bytes] if is_plain else online
+    beside = [max(0.0, (call.paid_s or call.online_s) - 8 * call.bytes_up / rate_bps) for call in alike or online]
+    tls_s = median([8 * call.tls.bytes / rate_bps for call in online]) if online and not is_plain else 0.0
     return LineSpeed(rate_bps, median(beside) if beside else USUAL_BESIDE_S, bool(rates), tls_s)
 
 

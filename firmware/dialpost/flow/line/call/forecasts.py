@@ -22,10 +22,15 @@ class HistoryAndQueue(CallHistory, Counts, Protocol):
 
 
 class Forecasts:
-    """Estimates the next call. Every method raises StorageError if the card can't be read."""
+    """Estimates the next call. Every method raises StorageError if the card can't be read.
 
-    def __init__(self, budget: BudgetConfig, nominal_bps: int, store: HistoryAndQueue) -> None:
-        self._budget, self._nominal_bps, self._store = budget, nominal_bps, store
+    `is_plain`: no call needs TLS.
+    """
+
+    def __init__(
+        self, budget: BudgetConfig, nominal_bps: int, store: HistoryAndQueue, *, is_plain: bool = False
+    ) -> None:
+        self._budget, self._nominal_bps, self._store, self._is_plain = budget, nominal_bps, store, is_plain
 
     async def speed(self) -> LineSpeed:
         """The speed of the line as measured in past calls."""
@@ -33,7 +38,7 @@ class Forecasts:
         for call in await self._store.calls(CALLS_LOOKED_AT):
             with contextlib.suppress(KeyError, ValueError):  # damaged, or written by another version
                 past.append(CallRecord.from_json(call))
-        return line_speed(past, self._nominal_bps)
+        return line_speed(past, self._nominal_bps, is_plain=self._is_plain)
 
     async def next_call(self) -> Forecast:
         """What a call made now would take."""
