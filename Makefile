@@ -82,7 +82,7 @@ release: setup ## Build all files to publish for this version, in dist/ (root, f
 	@$(BIN)/python release/build.py $(ARGS)
 
 bench: setup ## Measure the promised speed, beside Postfix (ARGS=--quick for a first look)
-	@PYTHONPATH=tests/system $(BIN)/python bench/run.py $(ARGS)
+	@PYTHONPATH=tests:tests/system $(BIN)/python bench/run.py $(ARGS)
 
 format: setup ## Let ruff format and fix the code
 	$(BIN)/ruff format .

@@ -29,19 +29,13 @@ from rig.line.uml import missing_for_guests
 from rig.processes import RigError, eventually
 from rig.servers.certificates import Authority, Certificate
 
-from call_cells import PROVIDERS, SETS, UNSHAPED, Cell, MailSet, chosen
+from call_cells import PROVIDERS, SETS, UNSHAPED, Cell, MailSet, chosen, dialpost_settings
 from figures import Amounts, Row, show
 
 MATRIX = Path("bench-calls.json")
 _LONGEST_S = 900.0
 _PROMISES = 3
 """The rows of a cell that have a target; they come first."""
-_TLS: dict[str, dict[str, dict[str, Any]]] = {
-    # The owner trusts the line: nothing on it uses TLS, whatever the provider offers.
-    "off": {"outbound": {"tls": "auto", "tls_verify": "none"}, "ppp": {"trusted_line": True}},
-    # As it comes, but for the demand of TLS outbound: Debian's Exim offers none.
-    "shipped": {"outbound": {"tls": "opportunistic", "tls_verify": "none"}},
-}
 
 
 @dataclass(frozen=True)
@@ -165,14 +159,6 @@ def _certificate(directory: Path, host: str) -> Certificate:
 def _dialpost(cell: Cell, *, shaping: bool = True) -> Measured:
     """The default configuration, except for the clock and the dialling pauses of the rig."""
     mail, provider = SETS[cell.mail_set], PROVIDERS[cell.provider]
-    settings: dict[str, dict[str, Any]] = {
-        "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
-        "link": {"kind": "modem", "line_rate_bps": mail.line.rate_bps},
-        "etrn": {"tls": "opportunistic", "tls_verify": "none"},
-        "ppp": {"shaping": shaping},
-    }
-    for section, values in _TLS[cell.tls].items():
-        settings.setdefault(section, {}).update(values)
     with tempfile.TemporaryDirectory(prefix="dp-b-") as name:
         directory = Path(name)
         certificate = _certificate(directory, "mail.provider.example")
@@ -180,7 +166,7 @@ def _dialpost(cell: Cell, *, shaping: bool = True) -> Measured:
             directory,
             line=mail.line,
             kind=provider.kind,
-            settings=settings,
+            settings=dialpost_settings(cell, shaping=shaping),
             main=provider.main,
             certificate=certificate,
         ) as exchange:

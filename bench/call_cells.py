@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from rig.line.guests import Sizes
 from rig.line.provider_mail import Kind
@@ -58,6 +59,12 @@ TLS = ("off", "shipped")
 STATIONS = ("dialpost", "postfix")
 UNSHAPED = "unshaped"
 """Dialpost with ppp.shaping = false, which must never be faster. Only measured where a pattern names it."""
+_TLS: dict[str, dict[str, dict[str, Any]]] = {
+    # The owner trusts the line: nothing on it uses TLS, whatever the provider offers.
+    "off": {"outbound": {"tls": "auto", "tls_verify": "none"}, "ppp": {"trusted_line": True}},
+    # As it comes, but for the demand of TLS outbound: Debian's Exim offers none.
+    "shipped": {"outbound": {"tls": "opportunistic", "tls_verify": "none"}},
+}
 _PROMISED = {
     ("A", "postfix-20"): 1.10,
     ("A", "postfix-2"): 1.15,
@@ -103,3 +110,16 @@ def chosen(patterns: Sequence[str]) -> dict[Cell, list[str]]:
             if any(UNSHAPED in p for p in fitting) if station == UNSHAPED else fitting or not patterns:
                 found.setdefault(cell, []).append(station)
     return found
+
+
+def dialpost_settings(cell: Cell, *, shaping: bool = True) -> dict[str, dict[str, Any]]:
+    """The default configuration, except for the dialling pauses of the rig."""
+    settings: dict[str, dict[str, Any]] = {
+        "call": {"grace_min_s": 3.0, "grace_max_s": 60.0, "redial_attempts": 0, "cooldown_s": 0},
+        "link": {"kind": "modem", "line_rate_bps": SETS[cell.mail_set].line.rate_bps},
+        "etrn": {"tls": "opportunistic", "tls_verify": "none"},
+        "ppp": {"shaping": shaping},
+    }
+    for section, values in _TLS[cell.tls].items():
+        settings.setdefault(section, {}).update(values)
+    return settings

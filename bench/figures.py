@@ -30,6 +30,7 @@ class Amounts:
     idle_s: float  # how long the card of an idle board is watched
     on_card: dict[int, int]  # bytes of a message -> messages sent to a board with a card
     cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
+    strangers: int = 0  # made-up providers of the model of a call
 
 
 FULL = Amounts(
@@ -40,6 +41,7 @@ FULL = Amounts(
     many=100_000,
     idle_s=600,
     on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
+    strangers=100,
 )
 QUICK = Amounts(
     rounds=2,
@@ -50,6 +52,7 @@ QUICK = Amounts(
     idle_s=60,
     on_card={4_000: 10},
     cells=("C/postfix-2/off",),
+    strangers=10,
 )
 
 

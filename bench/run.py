@@ -25,6 +25,7 @@ from image.rig.needs import lacking as image_needs
 from rig.servers.chroots import missing
 
 from call import calls
+from call_model.matrix import call_model
 from calls_model import calls_model
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "large": large_queue,
     "client": client_on_the_wire,
     "call": calls,
+    "call-model": call_model,
     "calls-model": calls_model,
     "image": image,
 }
@@ -68,12 +70,15 @@ def main() -> int:
         metavar="SET/PROVIDER/TLS/STATION",
         help="only these calls (a pattern; repeated)",
     )
+    parser.add_argument("--strangers", type=int, metavar="N", help="made-up providers of call-model (default 100)")
     parser.add_argument("--json", type=Path, default=Path("bench-results.json"), metavar="FILE")
     parser.add_argument("--enforce", action="store_true", help="exit 1 if a promise is not kept")
     args = parser.parse_args()
     amounts = QUICK if args.quick else FULL
     if args.cells:
         amounts = replace(amounts, cells=tuple(args.cells))
+    if args.strangers is not None:
+        amounts = replace(amounts, strangers=args.strangers)
     work = _working_directory()
     rows: list[Row] = []
     wanted = args.only or list(SECTIONS)
@@ -97,7 +102,7 @@ def main() -> int:
 
 def lacking(section: str) -> str:
     """What a section needs that is missing, and how to get it; "" if nothing is."""
-    if section == "calls-model":
+    if section in {"call-model", "calls-model"}:
         return ""
     return image_needs() if section == "image" else missing(servers=("postfix",), commands=("mkfs.ext4", "losetup"))
 

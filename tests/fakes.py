@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import selectors
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
-from typing import Any, TypeVar, TypeVarTuple
+from typing import Any
 
 from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
@@ -22,58 +20,8 @@ from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.core.mail.queue.hope import Hope
 from dialpost.core.mail.queue.records import MessageRecord, Origin, QueueCounts, RecipientRecord, RecipientState
-
-T = TypeVar("T")
-Ts = TypeVarTuple("Ts")
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Waits for threads only: the time any other wait would have taken is added to the clock."""
-
-    now_s = 0.0
-    at_work = 0
-    """Calls that executors have not finished. Virtual time stands still for them: it can't measure a thread."""
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(None if self.at_work and timeout != 0 else 0)
-        if not ready:
-            assert timeout is not None, "nothing is planned and nothing can happen: the test would hang"
-            self.now_s += timeout
-        return ready
-
-
-class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time is virtual, from 0: hours pass in milliseconds, in the same order."""
-
-    def __init__(self) -> None:
-        self.jumping = _JumpingSelector()
-        super().__init__(self.jumping)
-
-    def time(self) -> float:
-        return self.jumping.now_s
-
-    def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
-        """As asyncio's, with the time standing still until the result is here."""
-        self.jumping.at_work += 1
-        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
-        future.add_done_callback(self._finished)
-        return future
-
-    def _finished(self, future: asyncio.Future[Any]) -> None:
-        self.jumping.at_work -= 1
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """asyncio's own waits for a real thread, which knows no virtual time."""
-        del timeout
-        executor = self._default_executor  # type: ignore[attr-defined]
-        if executor is not None:
-            executor.shutdown(wait=True)
-
-
-def run_virtual(coroutine: Coroutine[Any, Any, T], limit_s: float = 1_000_000.0) -> T:
-    """Run in virtual time; `limit_s` of it may pass."""
-    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(asyncio.wait_for(coroutine, limit_s))
+from virtual_time import VirtualTimeLoop as VirtualTimeLoop  # noqa: PLC0414  # for whoever imports it from here
+from virtual_time import run_virtual as run_virtual  # noqa: PLC0414
 
 
 def leap(seconds: float) -> None:
