@@ -31,6 +31,9 @@ def test_wrap() -> None:
     assert wrap("a" * 321, 80) == ["a" * 80, "a" * 241]
     assert wrap("", 8) == [""]
     assert wrap("日", 1) == ["日"]
+    assert wrap("日ab", 1) == ["日", "ab"]
+    assert wrap("日a", 1) == ["日", "a"]
+    assert cut("ab", 3) == "ab"
 
 
 @given(st.text(max_size=80), st.integers(1, 30), st.integers(0, 10))

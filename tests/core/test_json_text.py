@@ -23,6 +23,7 @@ HOSTILE = [
     pytest.param('{"\\ud800": 1}', "surrogate", id="half a pair in a name"),
     pytest.param('["\\udfff"]', "surrogate", id="half a pair in a text"),
     pytest.param(b"{\n\xed\xa0\x80}", "line 2", id="half a pair as octets"),
+    pytest.param(b"\n\xff", "line 2", id="another octet behind an empty line"),
     pytest.param(b"\xff\xfe{\x00}\x00", "line 1", id="UTF-16"),
     pytest.param('{"a": 1,\n "b" 2}', "line 2, column 6", id="a colon missing"),
     pytest.param("", "line 1, column 1", id="nothing"),

@@ -95,3 +95,9 @@ def test_a_hash_without_its_scheme_is_none() -> None:
     hashed = hash_password("correct horse", b"salt", 1)
     assert verify_password("correct horse", hashed)
     assert not verify_password("correct horse", hashed.removeprefix(SCHEME))
+
+
+def test_the_last_control_character_is_one() -> None:
+    with pytest.raises(AccountError, match="control character"):
+        check_strength("eight or more\x1f")
+    check_strength("eight or more ~")

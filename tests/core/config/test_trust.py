@@ -143,3 +143,11 @@ def test_whose_hosts_are_the_providers() -> None:
     assert of(SMARTHOST + '[etrn]\nhost = "etrn.example"') == {"m.example", "etrn.example"}
     assert of("") == frozenset()
     assert plain_host(" [192.0.2.1] ") == "192.0.2.1" and plain_host("Mail.Example.") == "mail.example"
+
+
+def test_the_first_host_whose_address_is_looked_up_is_named() -> None:
+    other = '[etrn]\nhost = "e.example"\n[dns]\nservers = ["192.0.2.53"]\n'
+    sentence = next(one for one in told(SMARTHOST + other) if "decides who" in one)
+    assert "The address of m.example decides" in sentence
+    alone = next(one for one in told(SMARTHOST + '[dns]\nservers = ["192.0.2.53"]\n') if "decides who" in one)
+    assert alone == sentence

@@ -49,6 +49,8 @@ SILENT = [
     pytest.param(b"\xff\xfb\x1f\xff\xfa\x1f\x00\x50\x00\x18\xff\xf0", id="telnet: the window's size"),
     pytest.param(b"\xff\xfa\x18\x00xterm\xff\xf0\xff\xfa\x20\x0038400,38400\xff\xf0", id="telnet: type and speed"),
     pytest.param(b"\xff\xfa\x1f\x00\xff\xff\x00\x03\xff\xf0", id="telnet: 255 columns"),
+    pytest.param(b"\xff\xec\x82\xac", id="telnet: EOF, the least command"),
+    pytest.param(b"\xf1\x80\x80\x9b", id="a character nobody can see, whose last byte looks like CSI"),
     pytest.param(b"\xff\xf1\xff\xf9\xff\xff", id="telnet: NOP, GA, a byte of 255"),
 ]
 

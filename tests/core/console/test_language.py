@@ -12,7 +12,7 @@ from dialpost.core.config.fields import all_fields, sections
 from dialpost.core.console.choices import field_of, key_help, keys, known_choices, section_list
 from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
 from dialpost.core.console.editor import Completion
-from dialpost.core.console.language import Fault, Language, Order
+from dialpost.core.console.language import Fault, Language, Order, _table
 from dialpost.core.console.row import Row
 from dialpost.core.errors import NotFoundError
 
@@ -371,3 +371,12 @@ def test_the_first_of_several_missing_arguments_is_named() -> None:
 def test_options_are_listed_once_also_where_one_has_begun() -> None:
     lines = list(TABLE.help("go on --f"))
     assert [line.split()[0] for line in lines if "--" in line] == ["--fast"]
+
+
+def test_the_last_word_is_the_one_being_typed() -> None:
+    assert known_choices(Source.KEY, ["set", "smtp."]) == keys("smtp.") != keys("set")
+
+
+def test_a_name_of_26_characters_still_stands_beside_its_words() -> None:
+    assert _table([("x" * 26, "about")]) == ["  " + "x" * 26 + "  about"]
+    assert _table([("x" * 27, "about")]) == ["  " + "x" * 27, " " * 30 + "about"]

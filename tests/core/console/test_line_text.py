@@ -139,3 +139,10 @@ def test_the_last_hundred_lines_are_kept() -> None:
 def test_before_any_line_there_is_none_to_walk_to() -> None:
     for step in (-1, 1):
         assert History().walk(step, "typed") is None
+
+
+def test_only_the_line_before_is_not_kept_twice() -> None:
+    history = History()
+    for line in ("a", "b", "b", "a"):
+        history.add(line)
+    assert [history.walk(-1, "") for _ in range(4)] == ["a", "b", "a", None]

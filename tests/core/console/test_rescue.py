@@ -79,3 +79,10 @@ def test_a_pasted_text_can_be_dropped_and_has_a_limit() -> None:
     for _ in range(LONGEST_TEXT // 100 + 1):
         long.line("x" * 99)
     assert long.is_too_long and len(long.text) <= LONGEST_TEXT and not long.is_over
+
+
+def test_the_longest_text() -> None:
+    for more, is_too_long in ((0, False), (1, True)):
+        text = PastedText()
+        text.line("x" * (LONGEST_TEXT - 1 + more))
+        assert text.is_too_long is is_too_long

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.call_reason import CallReason
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.redial_rules import (
     COUNTED,
@@ -19,6 +20,7 @@ from dialpost.core.line.redial_rules import (
     MayDial,
     RedialHistory,
     RedialRules,
+    _tries,
     may_dial,
     vain_call,
 )
@@ -107,7 +109,7 @@ def test_so_many_tries_in_any_period() -> None:
 def test_another_number_waits_too_where_the_country_wants_it() -> None:
     rules = RedialRules(attempts=0, rest_s=0, pauses_s=(30,), other_number_pause_s=5)
     assert ask(rules, failed(10.0), 11.0, number=B) == MayDial(4.0, "Austria requires 5 s before another number")
-    assert ask(rules, failed(10.0), 15.0, number=B).wait_s == 0
+    assert ask(rules, failed(10.0), 15.0, number=B) == MayDial()
     assert ask(rules, failed(10.0), 15.0, number=A).wait_s == 25
     assert ask(rules, failed(10.0), 40.0, number=A) == ask(rules, failed(10.0), 40.5, number=A) == MayDial()
 
@@ -271,3 +273,9 @@ def test_the_numbers_tried_last_are_kept() -> None:
 def test_a_limit_for_busy_lines_is_called_so(attempts: int) -> None:
     rules = RedialRules(attempts=attempts, attempts_busy=4, rest_s=600, pauses_s=(0,))
     assert "4 busy tries" in ask(rules, failed(0, 1, 2, 3), 4).why
+
+
+@pytest.mark.parametrize("item", [5, [1.0], [1.0, "busy", 2], "ab"])
+def test_what_is_no_try_is_a_fault_of_the_file(item: JsonValue) -> None:
+    with pytest.raises(ValueError, match="no try"):
+        _tries([item], 0.0)

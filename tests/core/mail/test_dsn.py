@@ -14,8 +14,10 @@ from dialpost.core.mail.dsn import (
     Report,
     ReportedRecipient,
     ReportFrame,
+    _boundary,
     _field,
     _head,
+    _status,
     _with_sendable_original,
     build_report,
 )
@@ -368,3 +370,16 @@ def test_an_original_in_ascii_is_attached_whatever_its_header() -> None:
 def test_a_long_value_is_folded_at_blanks_alone() -> None:
     first = "x" * 880
     assert _field("Diagnostic-Code", f"{first} well-kept") == f"Diagnostic-Code: {first}\n well-kept"
+
+
+def test_the_next_boundary_is_taken_where_the_first_occurs() -> None:
+    assert [_boundary("u", parts) for parts in ([b""], [b"=_u.0"], [b"=_u.0", b"=_u.1"])] == [
+        b"=_u.0",
+        b"=_u.1",
+        b"=_u.2",
+    ]
+
+
+def test_what_was_delivered_has_a_status_of_success() -> None:
+    replies = (None, Reply(450, ("busy",)), Reply(250, ("ok",), "2.1.5"))
+    assert [_status(Report.DELIVERED, reply) for reply in replies] == ["2.0.0", "2.0.0", "2.1.5"]

@@ -156,3 +156,8 @@ def test_numbers_are_added_where_every_promise_names_one() -> None:
     assert waiting_in_all((three, nothing, three)) == 6
     assert waiting_in_all((three, pending)) is None
     assert waiting_in_all((nothing,)) == 0
+
+
+@pytest.mark.parametrize("code", [250, 252, 254])
+def test_only_a_253_counts(code: int) -> None:
+    assert classify("x.example", Reply(code, ("14 pending messages",))).waiting is None

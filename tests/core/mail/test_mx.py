@@ -89,6 +89,7 @@ def test_dns_trouble_uses_up_no_attempt() -> None:
             "550 5.4.4 No mail host of x.test has an address (m2.test, mx.test)",
             True,
         ),
+        ([NoRecords("x.test"), NoSuchName("m2.test")], "550 5.4.4 No mail host of x.test", True),
         ([NoSuchName("mx.test", certain=False)], "550 5.4.4", False),
         ([NoSuchName("mx.test"), DnsTrouble("m2.test", "no answer")], "451 4.4.3", True),
         (

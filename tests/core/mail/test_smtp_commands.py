@@ -64,6 +64,9 @@ def test_a_name_without_a_domain_is_at_home_where_there_is_one(text: str) -> Non
     assert isinstance(sender, MailCommand) and sender.envelope.sender.lower() == "scanner@clinic.example"
     to = parse_rcpt(f"TO:{text}", extended=False, smtputf8=False, home="clinic.example")
     assert isinstance(to, Recipient) and to.address.lower() == "scanner@clinic.example"
+    for name in ("anna", "zoe"):
+        found = parse_rcpt(f"TO:<{name}>", extended=False, smtputf8=False, home="clinic.example")
+        assert isinstance(found, Recipient) and found.address == f"{name}@clinic.example"
     assert status(mail(f"FROM:{text}")) == "553 5.1.7" and status(rcpt(f"TO:{text}")) == "553 5.1.3"
 
 
@@ -280,3 +283,12 @@ def test_a_malformed_parameter_is_shown_in_part() -> None:
 
 def test_the_syntax_that_is_shown_is_the_commands_own() -> None:
     assert "Syntax: MAIL FROM:<address>" in str(mail("")) and "Syntax: RCPT TO:<address>" in str(rcpt(""))
+
+
+def test_the_first_word_says_whether_another_protocol_is_spoken() -> None:
+    assert [speaks_something_else(line) for line in (b"", b"GET", b"GET /", b"NOOP GET")] == [
+        False,
+        True,
+        True,
+        False,
+    ]

@@ -217,7 +217,7 @@ def _rest(rules: RedialRules, whose: str, series: tuple[Try, ...], now_s: float)
     if not rules.rest_s:
         return MayDial(math.inf, f"{whose} allows {limit} {kind} in a row to one number, until the operator asks")
     left_s = series[-1].at_s + rules.rest_s - now_s
-    return MayDial(max(0.0, left_s), f"{whose} allows {limit} {kind} in a row to one number, then it rests")
+    return MayDial(left_s, f"{whose} allows {limit} {kind} in a row to one number, then it rests")
 
 
 def _period(rules: RedialRules, whose: str, tries: tuple[Try, ...], now_s: float) -> MayDial:

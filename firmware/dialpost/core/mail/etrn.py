@@ -103,7 +103,7 @@ _ADVICE = {
 }
 
 _AT_WORK = re.compile(r"\b(already|in progress|being processed)\b", re.IGNORECASE)
-_COUNT = re.compile(r"\b(\d{1,9})\b")
+_COUNT = re.compile(r"\b\d{1,9}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def _waiting(reply: Reply) -> int | None:
     if reply.code != 253:
         return None
     count = _COUNT.search(reply.text)  # "253 14 pending messages for node x started" (RFC 1985 §5.3)
-    return int(count.group(1)) if count else None
+    return int(count[0]) if count else None
 
 
 def classify_dialogue(names: Sequence[str], dialogue: EtrnDialogue) -> tuple[EtrnAnswer, ...]:
@@ -219,4 +219,4 @@ def waiting_in_all(answers: Sequence[EtrnAnswer]) -> int | None:
 
 
 def _stopped_by_5xx(answers: Sequence[EtrnAnswer]) -> bool:
-    return bool(answers) and answers[-1].code is not None and answers[-1].code >= 500
+    return bool(answers) and (answers[-1].code or 0) >= 500

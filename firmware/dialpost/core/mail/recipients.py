@@ -13,7 +13,7 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
 
     None if a recipient accepted at RCPT no longer exists: then no part of it can be promised.
     """
-    rows: dict[tuple[str, bool], RecipientRecord] = {}
+    rows: dict[str, RecipientRecord] = {}  # by account, or by address, which has an @
     for recipient in envelope.recipients:
         found = directory.resolve(recipient.address)
         places: list[tuple[str, str | None]] = []
@@ -26,7 +26,6 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
             places = [(recipient.address, account) for account in found.accounts]
             places += [(address, None) for address in found.forwards]
         for address, account in places:
-            key = (account, True) if account is not None else (address, False)
             original = recipient.address if address != recipient.address else None
             row = RecipientRecord(
                 len(rows),
@@ -37,5 +36,5 @@ def resolve(envelope: Envelope, directory: Directory) -> tuple[RecipientRecord, 
                 recipient.notify,
                 original_address=original,
             )
-            rows.setdefault(key, row)
+            rows.setdefault(account or address, row)
     return tuple(rows.values())

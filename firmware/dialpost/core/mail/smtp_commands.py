@@ -66,8 +66,8 @@ class _RefusedError(Exception):
 
 def speaks_something_else(line: bytes) -> bool:
     """Whether a line is a request or a header field of HTTP or a similar protocol, not just a mistyped command."""
-    verb = line.split(maxsplit=1)[:1]
-    is_verb = bool(verb) and verb[0].upper() in _ANOTHERS_VERBS
+    words = line.split()
+    is_verb = bool(words) and words[0].upper() in _ANOTHERS_VERBS
     return is_verb or _VERSIONED.search(line) is not None or _FIELD.match(line) is not None
 
 

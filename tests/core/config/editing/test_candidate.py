@@ -431,3 +431,9 @@ def test_an_item_of_a_plain_list_goes_and_the_files_comments_stay(base: Candidat
 
 def test_a_section_that_is_no_table_is_unset_whole() -> None:
     assert Candidate("smtp = 3\n").unset("smtp").text.strip() == ""
+
+
+def test_one_item_is_called_one() -> None:
+    one = Candidate('[[outbound.route]]\ndomains = ["a.example"]\nhost = "mx.a.example"\n')
+    with pytest.raises(NotFoundError, match=r"has 1 item: the next is outbound\.route\[2\]"):
+        one.set("outbound.route[4].host", "x")

@@ -19,6 +19,7 @@ def test_quotes_close_on_their_line(text: str) -> None:
         ("modem.login_script", "a, b", ["a", "b"]),
         ("modem.login_script", '"a,b",c', ["a,b", "c"]),
         ("modem.login_script", "'a,b' , c", ["a,b", "c"]),
+        ("modem.login_script", '"a, b", c', ["a, b", "c"]),
         ("modem.login_script", "a'b,c'd", ["a'b", "c'd"]),  # a quote inside an item is a character
         ("modem.login_script", "a", ["a"]),
         ("modem.login_script", "", []),

@@ -21,7 +21,8 @@ from dialpost.core.config.model import (
 )
 from dialpost.core.console.wizard.draft import KEEP, NONE, Draft
 from dialpost.core.console.wizard.facts import Choice, Facts, PortOffer, picked
-from dialpost.core.console.wizard.step import Step
+from dialpost.core.console.wizard.line_steps import _country
+from dialpost.core.console.wizard.step import Step, by_key
 from dialpost.core.console.wizard.steps import steps
 from dialpost.core.errors import AccountError
 from dialpost.core.line.country import Country, Dialling
@@ -254,3 +255,21 @@ def test_the_review_shows_the_outside_line_that_is_typed_else_the_active_one() -
 def test_a_router_is_given_no_password_of_the_line() -> None:
     dialup = replace(Config(), link=LinkConfig(kind=LinkKind.DIALUP_GATEWAY))
     assert "ppp_password" not in asked(dialup, FACTS, ppp_user="clinic")
+
+
+def test_a_number_must_obey_the_rules_of_the_country_only_where_one_is_dialled() -> None:
+    for profile, is_refused in (("hayes", True), ("gsm", False), ("unknown", True)):
+        draft = Draft(FACTS, MODEM, {"number": "+49 961 1", "profile": profile})
+        if is_refused:
+            with pytest.raises(ValueError, match="goes to the number"):
+                _country("generic", draft)
+        else:
+            assert _country("generic", draft) == "generic"
+    assert _country("none-of-ours", Draft(FACTS, MODEM, {"number": "+49 961 1"})) == "none-of-ours"
+
+
+def test_a_word_may_stand_for_nothing() -> None:
+    draft = Draft(FACTS, MODEM, {})
+    check = by_key("etrn.host", none="none")
+    assert [check(typed, draft) for typed in ("None", "a.example", "z.example")] == ["", "a.example", "z.example"]
+    assert by_key("etrn.host")("none", draft) == "none"

@@ -494,3 +494,8 @@ def test_what_comes_before_the_first_command_answers_none() -> None:
     dialogue = AtDialogue()
     assert (dialogue.garbage, dialogue.received) == (0, 0)
     assert dialogue.receive(b"\r\nOK\r\n") == [] and dialogue.rest == b"\r\nOK\r\n"
+
+
+def test_what_was_waited_for_is_not_found_again() -> None:
+    for before in range(9):
+        assert play(("in:", "%u", "in:", "%p"), b"x" * before + b"in:")[0] == [Send(b"anna\r")]

@@ -99,3 +99,8 @@ def test_the_more_were_seen_alike_the_less_the_next_strays(weight: float, shape:
 
 def test_what_was_seen_long_ago_is_forgotten() -> None:
     assert [len(seen(25.0, *[1.0] * later).seen) for later in (272, 273)] == [2, 1]
+
+
+def test_what_is_hardly_remembered_is_not_the_longest() -> None:
+    assert Delays(((4, 1 / MEMORY),)).longest_s == 0.0
+    assert Delays(((4, 1.5 / MEMORY),)).longest_s == 1.0

@@ -8,6 +8,7 @@ from math import inf
 
 import pytest
 
+from dialpost.core.line.call.budget import HANG_UP_S
 from dialpost.core.line.call.end import (
     AT_WORK_S,
     MOST_ASKS,
@@ -367,15 +368,30 @@ def test_a_wait_counts_from_the_answer() -> None:
     @dataclass(frozen=True)
     class Noting(Known):
         waited_s: list[float] = field(default_factory=list)
+        prices: list[Price] = field(default_factory=list)
 
         def start_wait_s(
             self, promise: Promise, waited_s: float, rules: GraceRules, price: Price, *, carried: bool
         ) -> float:
             self.waited_s.append(waited_s)
+            self.prices.append(price)
             return 30.0
 
     asked_again = replace(QUIET, answers=(STARTED,), asks=2, inbound_last_s=90.0, inbound_messages=1)
     for evidence in (replace(QUIET, answers=(STARTED,)), asked_again):
         noting = Noting()
-        at(108.0, evidence, noting)
-        assert noting.waited_s == [7.0]
+        at(108.0, replace(evidence, paid_until_s=150.0), noting)
+        assert (noting.waited_s, noting.prices) == ([7.0], [Price(150.0 - HANG_UP_S - 101.0, 60.0)])
+
+
+def test_mail_that_came_before_it_was_asked_is_no_answer_to_it() -> None:
+    habits = Known({Promise.MAYBE: 40.0, Promise.AGAIN: 20.0}, gap_s=1.0, look_s=1.0)
+    for asks, end_s in ((1, 141.0), (2, 121.0)):
+        before = replace(QUIET, answers=(STARTED,), inbound_last_s=99.0, inbound_messages=1, asks=asks)
+        assert ends_at(before, habits)[0] == end_s
+
+
+def test_nobody_is_asked_too_often_whatever_the_count() -> None:
+    came = replace(QUIET, answers=(STARTED,), inbound_last_s=110.0, messages_since_ask=1)
+    for asks, is_asked in ((MOST_ASKS - 1, True), (MOST_ASKS, False), (MOST_ASKS + 1, False)):
+        assert (ends_at(replace(came, asks=asks))[1] == AskAgain()) is is_asked

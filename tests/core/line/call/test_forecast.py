@@ -148,3 +148,12 @@ def test_amounts() -> None:
 def test_what_is_kept_of_a_price_has_millionths() -> None:
     found = forecast(1, 1000, SPEED, BudgetConfig(cost_per_call=1.23456789, currency="EUR"))
     assert found.to_json()["cost"] == 1.234568
+
+
+def test_tls_is_mentioned_from_half_a_second() -> None:
+    said = ["TLS" in Forecast(1, 1000, 20.0, tls_seconds=seconds).words() for seconds in (0.4, 0.5, 1.0)]
+    assert said == [False, True, True]
+
+
+def test_a_figure_that_is_none_counts_as_nothing() -> None:
+    assert Forecast.from_json({"messages": True, "seconds": "x", "cost": None}) == Forecast(0, 0, 0.0)

@@ -77,6 +77,22 @@ def test_what_stalled_before_the_first_message_is_no_gap() -> None:
     assert learning.habits.gaps.longest_s == 0.5
 
 
+def test_nothing_is_known_of_a_call_in_which_no_message_came() -> None:
+    learning = asked()
+    learning.seen(103.0, 0)
+    learning.ended(160.0, RULES)
+    assert learning.habits.chance(Promise.MORE) == NEW.chance(Promise.MORE)
+
+
+def test_two_messages_at_first_sight_came_at_once() -> None:
+    learning = asked()
+    learning.seen(103.0, 1)
+    assert learning.habits.gaps.weight == 0.0
+    learning = asked()
+    learning.seen(103.0, 2)
+    assert (learning.habits.gaps.weight, learning.habits.gaps.usual_s) == (1.0, 0.5)
+
+
 def test_messages_that_come_together_have_no_quiet_time_between_them() -> None:
     learning = asked()
     learning.seen(103.0, 1)
@@ -90,6 +106,8 @@ def test_messages_that_come_together_have_no_quiet_time_between_them() -> None:
     ("asked_s", "came_s", "gap_s"),
     [
         (123.0, 126.0, None),  # 20 s of our own wait, then at once
+        (123.0, 124.5, None),  # half a second after the answer
+        (123.0, 123.5, 20.5),  # before the answer: it was under way
         (123.0, 130.0, None),  # as soon as it usually begins, which is 4 s
         (123.0, 134.0, 31.0),  # so late that it may have come unasked
         (105.0, 109.0, 6.0),  # we had waited a shorter time than it took after that

@@ -6,6 +6,7 @@ import pytest
 
 from dialpost.core.findings import Severity
 from dialpost.core.line.modem.signs import (
+    SIM_READY,
     _registration_state,
     is_sim_starting,
     registration,
@@ -163,3 +164,12 @@ def test_each_state_of_3gpp_ts_27_007(state: int, says: str) -> None:
 def test_a_line_with_more_than_a_place_is_no_answer_because_of_its_third_field() -> None:
     assert _registration_state('1,5,"00C3"') == (5, True)
     assert _registration_state('1,5,"00C3","7"') == (1, False)
+
+
+def test_the_last_word_of_a_sim_counts() -> None:
+    assert sim_state(["+CPIN: NOT READY", "+CPIN: READY"]) == SIM_READY
+
+
+def test_from_six_of_31_a_signal_is_not_weak() -> None:
+    weak = ["That is weak" in signal_finding(f"+CSQ: {value},99").what for value in (5, 6)]
+    assert weak == [True, False]

@@ -34,6 +34,7 @@ def test_a_trouble_survives_its_way_on_one_line_and_cut() -> None:
         (PppEnd(5, (REFUSED,), detail="ended here"), ppp_reason(5)),
         (PppEnd(16), ppp_reason(16)),
         (PppEnd(16, detail="ended here"), ppp_reason(16)),
+        (PppEnd(2, (REFUSED,), detail="x"), log_reason((REFUSED,), was_up=False)),
         (PppEnd(19, (REFUSED,), detail="x"), log_reason((REFUSED,), was_up=False)),
         (PppEnd(5, (REFUSED,)), log_reason((REFUSED,), was_up=False)),
     ],

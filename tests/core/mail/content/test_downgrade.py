@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialpost.core.mail.content.downgrade import CannotDowngradeError, Downgrade, Goal, plan
+from dialpost.core.mail.content.encoders import QuotedPrintable
 from dialpost.core.mail.header.encoding import ascii_field
 from known import is_a
 
@@ -401,3 +402,7 @@ def test_a_field_without_a_name_is_shown_in_part() -> None:
     with pytest.raises(CannotDowngradeError) as caught:
         downgrade(("x" * 400 + "\xfc\n\nx\n").encode())
     assert "x" * 40 in str(caught.value) and "x" * 41 not in str(caught.value)
+
+
+def test_a_carriage_return_in_a_line_is_encoded() -> None:
+    assert QuotedPrintable().feed(b"a\rb\n") == b"a=0Db\n"

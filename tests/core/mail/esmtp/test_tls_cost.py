@@ -12,6 +12,8 @@ TWO = TlsCost(3, 2, 4200)
 def test_sums_and_differences() -> None:
     assert TlsCost() + TWO + TlsCost(1, 0, 1800) == TlsCost(4, 2, 6000)
     assert TlsCost(4, 2, 6000) - TWO == TlsCost(1, 0, 1800)
+    assert TlsCost(5, 6, 9) - TlsCost(3, 3, 3) == TlsCost(2, 3, 6)
+    assert TlsCost(1, 1, 1) + TlsCost(3, 3, 3) == TlsCost(4, 4, 4)
 
 
 @pytest.mark.parametrize(

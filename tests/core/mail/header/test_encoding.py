@@ -112,6 +112,10 @@ def test_any_text_reads_the_same_and_fits(text: str) -> None:
         assert shown.split() == " ".join(wanted).split()
 
 
+def test_no_field_begins_with_an_empty_line() -> None:
+    assert text_field("Subject", "x" * 77).startswith("Subject: =?utf-8?B?")
+
+
 def test_a_field_is_folded_between_words_never_within_one() -> None:
     begin = "x" * 60
     assert text_field("Subject", f"{begin} over-the-horizon") == f"Subject: {begin}\n over-the-horizon"

@@ -137,6 +137,10 @@ def test_eight_bit_text_without_a_label_is_cyrillic_where_nearly_all_its_letters
     assert words.decoded(text, "") == shown
 
 
+def test_a_mark_of_the_byte_order_is_no_text() -> None:
+    assert words.decoded(b"\xef\xbb\xbfa\xff", "utf-8-sig") == "a\ufffd"
+
+
 def test_every_byte_of_a_two_byte_character_counts() -> None:
     for between in (b"", b" ", b"\x7f"):
         assert words.decoded(b"\x1b$B-!" + between + b"!~\x1b(B", "iso-2022-jp") == "①◇"

@@ -18,6 +18,7 @@ from dialpost.core.mail.queue.cuts import (
     may_go,
     sender_words,
 )
+from known import is_a
 
 HOUR_S = 3600
 TWICE = after_cut(after_cut(CutHistory(80_000), 61_000), 58_000)
@@ -85,3 +86,8 @@ def test_words() -> None:
         "D0000012",
     ):
         assert words in told
+
+
+def test_a_message_that_was_never_cut_comes_back_too() -> None:
+    new = CutHistory(80_000)
+    assert CutHistory.from_json(is_a(dict, new.to_json())) == new

@@ -124,3 +124,9 @@ def test_content_that_is_lost_is_held() -> None:
         "The message's content can't be read",
         BY_STATION,
     )
+
+
+def test_more_tries_than_are_needed_without_a_clock_are_enough() -> None:
+    enough = CONFIG.give_up_attempts + CONFIG.give_up_hours * HOUR // CONFIG.retry_max_s
+    for attempts, is_due in ((enough - 1, False), (enough, True), (enough + 1, True)):
+        assert give_up_is_due(to_world(attempts=attempts), 0, NOW, CONFIG, clock_trusted=True) is is_due

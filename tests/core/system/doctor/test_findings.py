@@ -25,6 +25,7 @@ from dialpost.core.mail.certificate import CertificateFacts
 from dialpost.core.mail.mx import DnsTrouble, MxRecord, NoRecords, NoSuchName
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
+from dialpost.core.system.doctor.findings import _mb, _orphans
 from known import known
 
 OK, SKIPPED, WARNING, FAULT = Severity.OK, Severity.SKIPPED, Severity.WARNING, Severity.FAULT
@@ -380,3 +381,13 @@ def test_an_mx_host_that_name_service_was_silent_about_may_be_reachable() -> Non
         (WARNING, "has no address"),
         (FAULT, "can be reached"),
     )
+
+
+def test_whose_mail_is_in_a_mailbox_without_an_account() -> None:
+    directory = Directory({}, {}, domains=("a.example",), hostname="mail.a.example")
+    found = [str(one) for one in _orphans(directory, {"anna": 1, "postmaster": 1, "zoe": 1})]
+    assert ["postmaster)" in text for text in found] == [False, True, False]
+
+
+def test_a_gigabyte_has_its_own_unit() -> None:
+    assert [_mb(count) for count in (999_999_999, 1_000_000_000)] == ["1000 MB", "1.0 GB"]

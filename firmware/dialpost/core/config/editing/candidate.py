@@ -136,7 +136,7 @@ class Candidate:
         table = copy.deepcopy(self.table())
         part = table.get(place.section)
         assert isinstance(part, dict)
-        if place.inner and place.index:
+        if place.index:
             _item(part, place, may_add=False)[place.inner] = value
             return self._with_key(table, f"{place.section}.{place.name}", place.index, place.inner, value)
         part[place.name] = value

@@ -58,7 +58,7 @@ class Learning:
         self._last_s = last_s
         if self._awaits_start and self._promise is not None and last_s > self._asked_s:
             self._awaits_start = False
-            self.habits = self.habits.began(self._promise, max(0.0, last_s - self._answered_s))
+            self.habits = self.habits.began(self._promise, last_s - self._answered_s)
         if messages == self._messages:
             return
         # Between two messages lies one quiet time; several that came together had none.
@@ -99,10 +99,9 @@ class Learning:
             waited_s = now_s - self._last_s
             gap = waited_s >= (rules.min_s if is_due else long_s)
             if self._messages:
-                self.habits = self.habits.waited_in_vain(Promise.MORE, max(0.0, waited_s))
+                self.habits = self.habits.waited_in_vain(Promise.MORE, waited_s)
         self.habits = self.habits.with_looks(start=start, gap=gap)
 
     def _in_vain(self, until_s: float) -> None:
         if self._promise is not None:
-            self.habits = self.habits.waited_in_vain(self._promise, max(0.0, until_s - self._answered_s))
-        self._awaits_start = False
+            self.habits = self.habits.waited_in_vain(self._promise, until_s - self._answered_s)

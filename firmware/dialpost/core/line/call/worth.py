@@ -56,7 +56,7 @@ def worth_waiting_s(chance: float, delays: Curve, waited_s: float, most_s: float
     before_s, before = waited_s, delays.within(waited_s)
     curve = ((at_s, within) for at_s, within in delays.curve() if waited_s < at_s < most_s)
     for at_s, within in (*curve, (max(most_s, waited_s), delays.within(most_s))):
-        gain += chance * max(within - before, 0.0) * MAIL_WORTH_S
+        gain += chance * (within - before) * MAIL_WORTH_S
         gain -= (1 - chance * before) * (price.until(at_s) - price.until(before_s))
         if gain > best:
             best_s, best = at_s, gain

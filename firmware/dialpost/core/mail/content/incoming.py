@@ -47,7 +47,7 @@ class DotDecoder:
 
 def _held_length(data: bytes) -> int:
     """The number of last bytes that may be the beginning of the end mark."""
-    return next(length for length in range(len(_END) - 1, -1, -1) if data.endswith(_END[:length]))
+    return max(length for length in range(len(_END)) if data.endswith(_END[:length]))
 
 
 class LineEnds:

@@ -29,6 +29,7 @@ MAX_HELD_BYTES = 65_536
 
 _AUTHOR_FIELDS = frozenset({b"from", b"sender", b"reply-to"})
 _MBOX = re.compile(rb">*From ")
+_DATED_WITHIN_BYTES = 200
 _DATED = re.compile(rb">*From .*\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b.*\d\d:\d\d")
 _WELL_KNOWN = frozenset(
     b"return-path received date from sender reply-to to cc bcc message-id in-reply-to references subject "
@@ -124,10 +125,10 @@ class HeaderPass:
         return line + self._next(piece)
 
     def _repaired(self, line: bytes) -> bytes:
-        field = FIELD.match(line)
-        if not self._domains or field is None or field[1].lower() not in _AUTHOR_FIELDS:
+        name, colon, value = line.partition(b":")
+        if not self._domains or name.rstrip().lower() not in _AUTHOR_FIELDS:
             return line
-        return line[: field.end()] + repaired(line[field.end() :], self._domains)
+        return name + colon + repaired(value, self._domains)
 
     def _next(self, piece: bytes) -> bytes:
         was_inside, self._is_inside_line = self._is_inside_line, not piece.endswith(b"\n")
@@ -180,12 +181,11 @@ class HeaderPass:
         if not all(_MBOX.match(line) for line in self._held):
             return False
         if next_kind is _Line.EMPTY:
-            return all(_DATED.match(line[:200]) for line in self._held)
+            return all(_DATED.match(line[:_DATED_WITHIN_BYTES]) for line in self._held)
         return next_kind in {_Line.FIELD, _Line.MBOX}
 
     def _mailbox_lines(self) -> bytes:
         lines, self._held, self._held_bytes = self._held, [], 0
-        self._has_field = True
         return b"".join(b"X-Mailbox-Line: " + line for line in lines)
 
     def _held_end(self, empty_line: bytes) -> bytes:

@@ -14,11 +14,12 @@ from dialpost.core.mail.outcomes import Deferred, Outcome
 from dialpost.core.mail.queue.records import BY_STATION, EARLIEST_TRUE_TIME_S, RecipientRecord, RecipientState
 
 _HOUR_S = 3600
+_MOST_DOUBLINGS = 20
 
 
 def pause_s(attempts: int, config: OutboundConfig) -> int:
     """Seconds until the attempt after the `attempts`-th (1, 2, ...): doubling, within the configured bounds."""
-    return int(min(config.retry_max_s, config.retry_min_s * 2 ** min(max(attempts - 1, 0), 20)))
+    return int(min(config.retry_max_s, config.retry_min_s * 2 ** min(max(attempts - 1, 0), _MOST_DOUBLINGS)))
 
 
 def after_try(

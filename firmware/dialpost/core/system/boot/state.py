@@ -113,7 +113,7 @@ def parse(record: bytes) -> BootState | None:
     if zlib.crc32(data) != int.from_bytes(crc, "little"):
         return None
     try:
-        texts = data.split(b"\0\0", 1)[0].decode("ascii").split("\0")
+        texts = data.partition(b"\0\0")[0].decode("ascii").split("\0")
         values = dict(text.split("=") for text in texts)
         sequence, left_a, left_b = (int(values[name], 16) for name in ("dp_seq", "dp_left_a", "dp_left_b"))
         state = BootState(sequence, Slot(values["dp_first"]), Slot(values["dp_good"]), left_a, left_b)

@@ -43,7 +43,7 @@ def release_in(info: JsonValue) -> Release:
 
 def running_release(os_release: str) -> Release:
     """The running release, from the text of /etc/os-release (os-release(5)). Raises: ValueError elsewhere."""
-    values = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line and line[:1] != "#")
+    values = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
     plain = {key: value.strip("\"'") for key, value in values.items()}
     if plain.get("IMAGE_ID") != "dialpost":
         raise ValueError("this machine does not run the station's image")
