@@ -20,6 +20,7 @@ from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Caller, Listener, Peer
+from dialpost.edge.mail.listeners import bind
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.mail.smtp_server.session import Session
 
@@ -212,7 +213,7 @@ async def door(
 ) -> AsyncIterator[Door]:
     """A served listener: `async with door(policy) as connect`, then `await connect()` for a greeted client."""
     factory = smtp_protocol_factory(policy, replace(SmtpConfig(), **settings), HOST, listener, tls)
-    server = await asyncio.get_running_loop().create_server(factory, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(factory, sock=bind("127.0.0.1:0"))
     port = server.sockets[0].getsockname()[1]
     connect = Door(factory, port, implicit=listener is Listener.SUBMISSIONS)
     try:

@@ -116,7 +116,7 @@ class Station:
         self.resolver = Resolver(config.dns)
         self.line_trust, self.pace = LineTrust(config), line_pace(config)
         is_lean = config.link.kind is LinkKind.MODEM
-        self.client = SmtpClient(line=self.line_trust, is_lean=is_lean, in_flight=self.pace.outbound_bytes)
+        self.client = SmtpClient(line=self.line_trust, is_lean=is_lean, room=self.pace.outbound_room)
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
         self._smtp = SmtpDoors(config)

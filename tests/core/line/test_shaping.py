@@ -24,9 +24,7 @@ def test_a_connection_on_a_slow_line_begins_with_a_window_for_a_small_message() 
 def test_fast_lines_are_left_alone() -> None:
     line = shape(1_000_000)
     assert (line.window, line.delay_based) == (0, False)
-    assert commands(line, "ppp0", "10.0.0.1", "10.0.0.2", default_route=True) == [
-        ["ip", "link", "set", "dev", "ppp0", "txqueuelen", "30"]
-    ]
+    assert commands(line, "ppp0", "10.0.0.1", "10.0.0.2", default_route=True) == ["link set dev ppp0 txqueuelen 30"]
 
 
 def test_a_configured_packet_size_wins() -> None:
@@ -36,11 +34,9 @@ def test_a_configured_packet_size_wins() -> None:
 @pytest.mark.parametrize("default_route", [True, False])
 def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: bool) -> None:
     found = commands(shape(33_600), "ppp3", "192.0.2.1", "192.0.2.9", default_route=default_route)
-    routes = [command for command in found if command[:3] == ["ip", "route", "replace"]]
-    assert [route[3] for route in routes] == ["192.0.2.1"] + ["default"] * default_route
-    for route in routes:
-        assert route[-8:] == ["window", "2144", "initcwnd", "3", "rto_min", "3s", "congctl", "vegas"]
-        assert route[route.index("dev") + 1] == "ppp3"
+    shaped = "window 2144 initcwnd 3 rto_min 3s congctl vegas"
+    assert found[1] == f"route replace 192.0.2.1 dev ppp3 proto kernel scope link src 192.0.2.9 {shaped}"
+    assert found[2:] == [f"route replace default dev ppp3 {shaped}"] * default_route
 
 
 @pytest.mark.parametrize(
@@ -68,9 +64,13 @@ def test_what_is_in_flight_is_in_packets_of_the_configured_size() -> None:
     assert in_flight_bytes(33_600, 0.0, 1.0, Standing.BESIDE, mtu=1000) == 3 * 960
 
 
-def test_vegas_is_tuned_only_where_it_is_used() -> None:
+def test_the_kernel_is_tuned_only_for_a_slow_line() -> None:
     tuned = line_shaping.tunables(line_shaping.shape(33_600))
-    assert tuned == {"/sys/module/tcp_vegas/parameters/alpha": 16, "/sys/module/tcp_vegas/parameters/beta": 24}
+    assert tuned == {
+        "/sys/module/tcp_vegas/parameters/alpha": 16,
+        "/sys/module/tcp_vegas/parameters/beta": 24,
+        "/proc/sys/net/ipv4/tcp_early_retrans": 0,
+    }
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}
 
 

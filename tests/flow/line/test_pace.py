@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dialpost.core.line.compression import ASSUMED, Crossed
 from dialpost.core.line.shaping import ASSUMED_ROUND_TRIP_S, SLOW_BPS, SURE_BPS, Standing, in_flight_bytes
-from dialpost.flow.line.pace import LOOK_S, LinePace
+from dialpost.flow.line.pace import AHEAD_S, EXPECTED_S, LOOK_S, UNLIMITED, LinePace
 
 RATE = 33_600
-_STANDINGS = (Standing.BESIDE, Standing.LEAN, Standing.ALONE)
+SEGMENT = 536
 
 
 class Line:
@@ -23,6 +23,18 @@ class Line:
         self.looks += 1
         return self.crossed
 
+    def sent(self, wire: int) -> None:
+        """The kernel got this many bytes more for the line, outbound."""
+        known = self.crossed or Crossed(0, 0, 0, 0)
+        self.crossed = Crossed(known.plain_up + wire, known.wire_up + wire, known.plain_down, known.wire_down)
+
+
+def quiet(rate_bps: int = RATE, *, mtu: int = 0) -> Line:
+    """A line on which inbound mail is not expected any more."""
+    line = Line(rate_bps, mtu=mtu)
+    line.now_s = EXPECTED_S
+    return line
+
 
 def alone(rate_bps: int = RATE, round_trip_s: float = 0.15, ratio: float = ASSUMED) -> int:
     return in_flight_bytes(rate_bps, round_trip_s, ratio, Standing.ALONE)
@@ -30,32 +42,33 @@ def alone(rate_bps: int = RATE, round_trip_s: float = 0.15, ratio: float = ASSUM
 
 def test_before_anything_is_known_it_assumes() -> None:
     expected = alone(round_trip_s=ASSUMED_ROUND_TRIP_S)
-    assert (Line().pace.inbound_bytes(), Line().pace.outbound_bytes()) == (expected, expected)
+    assert (quiet().pace.inbound_bytes(), quiet().pace.outbound_room()) == (expected, expected)
+    assert quiet().pace.outbound_room(0.0, 1000) == expected - 1000
     assert Line(mtu=1000).pace.inbound_bytes() % 960 == 0
 
 
 def test_the_shortest_round_trip_of_all_connections_counts_until_the_next_call() -> None:
-    pace = Line().pace
+    pace = quiet().pace
     for heard in (0.4, 0.15, 0.9):
         pace.heard(heard)
     assert pace.inbound_bytes() == alone()
-    assert pace.outbound_bytes(0.05) == alone(round_trip_s=0.05) < alone()
+    assert pace.outbound_room(0.05) == alone(round_trip_s=0.05) < alone()
     pace.begins(2400)
     assert pace.inbound_bytes() == alone(2400, ASSUMED_ROUND_TRIP_S)
 
 
 def test_each_direction_has_its_own_compression_looked_at_once_a_second() -> None:
-    line = Line()
+    line = quiet()
     line.pace.heard(0.15)
     line.crossed = Crossed(40_000, 10_000, 10_000, 10_000)
     assert line.pace.inbound_bytes() == alone(ratio=1.5)
-    assert line.pace.outbound_bytes() == alone(ratio=3.0)
+    assert line.pace.outbound_room() == alone(ratio=3.0)
     line.crossed = Crossed(80_000, 20_000, 20_000, 20_000)
-    line.now_s = LOOK_S * 0.9
-    assert line.pace.outbound_bytes() == alone(ratio=3.0)
+    line.now_s += LOOK_S * 0.9
+    assert line.pace.outbound_room() == alone(ratio=3.0)
     assert line.looks == 1
-    line.now_s = LOOK_S
-    assert line.pace.outbound_bytes() == alone(ratio=3.5)
+    line.now_s += LOOK_S * 0.1
+    assert line.pace.outbound_room() == alone(ratio=3.5)
     assert line.looks == 2
 
 
@@ -63,7 +76,7 @@ def test_inbound_leaves_the_buffers_to_outbound_while_that_asks() -> None:
     line = Line()
     line.pace.heard(0.15)
     assert line.pace.inbound_bytes() == alone()
-    line.pace.outbound_bytes()
+    line.pace.outbound_room()
     beside = in_flight_bytes(RATE, 0.15, ASSUMED, Standing.BESIDE)
     assert line.pace.inbound_bytes() == beside < alone()
     line.now_s = LOOK_S
@@ -71,34 +84,52 @@ def test_inbound_leaves_the_buffers_to_outbound_while_that_asks() -> None:
 
 
 def test_outbound_gives_way_to_lock_step_and_keeps_pace_with_bulk() -> None:
-    line = Line()
+    line = quiet()
     line.pace.heard(0.15)
-    up, lean, free = (in_flight_bytes(RATE, 0.15, 1.5, standing) for standing in _STANDINGS)
+    up, free = (in_flight_bytes(RATE, 0.15, 1.5, standing) for standing in (Standing.BESIDE, Standing.ALONE))
     down = 10_000
     line.crossed = Crossed(1500, 1500, down, down)
-    assert line.pace.outbound_bytes() == free
+    assert line.pace.outbound_room() == free
     line.pace.given_inbound(9000)
-    assert line.pace.outbound_bytes() == lean < up, "inbound is slow"
-    for _ in range(20):
+    assert line.pace.outbound_room() == SEGMENT, "inbound is slow"
+    assert line.pace.outbound_room(0.0, free - 1) == 1 and line.pace.outbound_room(0.0, free) == 0
+    for second in range(20):
         line.now_s += LOOK_S
         down += RATE // 8
         line.crossed = Crossed(1500, 1500, down, down)
-        outbound = line.pace.outbound_bytes()
-        if line.now_s < 5 * LOOK_S:
-            assert outbound == lean, "a burst is not a full line"
+        outbound = line.pace.outbound_room()
+        if second < 4:
+            assert outbound == SEGMENT, "a burst is not a full line"
     assert outbound > 9000, "as much time, and up shrinks more than down"
     line.pace.given_inbound(100)
-    assert line.pace.outbound_bytes() == up, "never less than it needs itself"
+    assert line.pace.outbound_room() == up, "never less than it needs itself"
     line.pace.given_inbound(0)
-    assert line.pace.outbound_bytes() == free
-    line.pace.begins(RATE)
+    assert line.pace.outbound_room() == SEGMENT, "the next connection may come at once"
+    line.now_s += EXPECTED_S
+    assert line.pace.outbound_room() == free
+
+
+def test_while_inbound_mail_is_expected_a_packet_goes_when_the_one_before_has_nearly_left() -> None:
+    line = Line()
+    line.sent(0)
+    assert line.pace.outbound_room(0.15, SEGMENT) == SEGMENT, "nothing waits"
+    line.sent(420)  # a tenth of a second
+    assert line.pace.outbound_room(0.15, SEGMENT) == 0
+    assert line.pace.outbound_room(0.15, 0) == SEGMENT, "a command of another connection does not wait"
+    line.now_s += 0.1 - AHEAD_S
+    assert line.pace.outbound_room(0.15, SEGMENT) == 0, "a line is a little slower than it says"
+    line.now_s += 0.01
+    assert line.pace.outbound_room(0.15, SEGMENT) == SEGMENT
+
+
+def test_what_nobody_counts_is_limited_by_what_the_line_holds() -> None:
+    line = Line()
     line.pace.given_inbound(9000)
-    line.pace.heard(0.15)
-    line.crossed = None
-    assert line.pace.outbound_bytes() == in_flight_bytes(RATE, 0.15, ASSUMED, Standing.LEAN), "a new call"
+    lean = in_flight_bytes(RATE, 0.15, ASSUMED, Standing.LEAN)
+    assert line.pace.outbound_room(0.15, 100) == lean - 100
 
 
 def test_fast_lines_and_those_of_unknown_rate_are_left_to_the_kernel() -> None:
-    assert Line(0).pace.inbound_bytes() == Line(0).pace.outbound_bytes() == 0
+    assert (Line(0).pace.inbound_bytes(), Line(0).pace.outbound_room()) == (0, UNLIMITED)
     assert Line(SLOW_BPS).pace.inbound_bytes() > 0 == Line(SLOW_BPS + 1).pace.inbound_bytes()
-    assert Line(SURE_BPS).pace.outbound_bytes() > 0 == Line(SURE_BPS + 1).pace.outbound_bytes()
+    assert Line(SURE_BPS).pace.outbound_room() < UNLIMITED == Line(SURE_BPS + 1).pace.outbound_room()

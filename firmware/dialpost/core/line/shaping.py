@@ -39,6 +39,9 @@ VEGAS_PACKETS = (16, 24)
 """Vegas' alpha and beta (the defaults are 2 and 4): how far it lets the round trip grow. It mistakes the queue in
 the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
 inbound mail kept busy. edge/mail/smtp_client/outlet limits what is in flight instead."""
+LOSS_PROBES = "/proc/sys/net/ipv4/tcp_early_retrans"
+"""Off: Linux sends a reply again after a second while it has measured no round trip, and it measures none where the
+first packets took longer than a second (no timestamps). At 2,400 bit/s each reply went twice."""
 SURE_BPS = 56_000
 """Above this rate a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
 
@@ -83,10 +86,16 @@ def tunables(line: LineShape) -> dict[str, int]:
     """Kernel parameters by their files, to be written after running `commands`: only this line uses Vegas."""
     if not line.delay_based:
         return {}
-    return {
+    vegas = {
         f"/sys/module/tcp_vegas/parameters/{name}": value
         for name, value in zip(("alpha", "beta"), VEGAS_PACKETS, strict=True)
     }
+    return vegas | {LOSS_PROBES: 0}
+
+
+def segment_bytes(rate_bps: int, mtu: int = 0) -> int:
+    """What a packet carries; `mtu` as configured."""
+    return (mtu or mtu_for(rate_bps)) - HEADERS_BYTES
 
 
 def in_flight_bytes(rate_bps: int, round_trip_s: float, ratio: float, standing: Standing, mtu: int = 0) -> int:
@@ -96,23 +105,24 @@ def in_flight_bytes(rate_bps: int, round_trip_s: float, ratio: float, standing: 
     line, `mtu` as configured.
     """
     carried = rate_bps / 8 * ratio
-    segment = (mtu or mtu_for(rate_bps)) - HEADERS_BYTES
+    segment = segment_bytes(rate_bps, mtu)
     packets, seconds = standing.value
     return ceil((carried * round_trip_s + max(packets * segment, carried * seconds)) / segment) * segment
 
 
-def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[list[str]]:
-    """The commands, run as root when the line has come up. Any of them may fail: the line works without it."""
-    attributes = ["window", str(line.window)] if line.window else []
-    found = [["ip", "link", "set", "dev", interface, "txqueuelen", str(QUEUE_PACKETS)]]
+def commands(line: LineShape, interface: str, peer: str, local: str, *, default_route: bool) -> list[str]:
+    """The commands for one run of `ip -batch` as root when the line has come up: each process costs a paid line 50
+    to 100 ms. Any of them may fail: the line works without it.
+    """
+    attributes = f" window {line.window}" if line.window else ""
+    found = [f"link set dev {interface} txqueuelen {QUEUE_PACKETS}"]
     if line.delay_based:
         # Ten initial segments are seconds of queue, and an initial RTO of one second sends replies twice.
-        attributes += ["initcwnd", str(FIRST_SEGMENTS), "rto_min", f"{LEAST_RTO_S}s"]
-        attributes += ["congctl", "vegas"]  # the kernel loads the module automatically
+        attributes += f" initcwnd {FIRST_SEGMENTS} rto_min {LEAST_RTO_S}s"
+        attributes += " congctl vegas"  # the kernel loads the module automatically
     if not attributes:
         return found
-    to_peer = ["ip", "route", "replace", peer, "dev", interface, "proto", "kernel", "scope", "link", "src", local]
-    found.append(to_peer + attributes)
+    found.append(f"route replace {peer} dev {interface} proto kernel scope link src {local}{attributes}")
     if default_route:
-        found.append(["ip", "route", "replace", "default", "dev", interface, *attributes])
+        found.append(f"route replace default dev {interface}{attributes}")
     return found

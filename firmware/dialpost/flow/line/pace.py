@@ -6,9 +6,9 @@ most each LOOK_S. Outgoing mail asks before it writes, incoming mail when it sha
 
 How much may wait in the buffers beside that depends on the other direction. Alone, a direction may fill them. Both
 fill the line only if both have as much time of it in flight, because each is clocked by acknowledgements that wait
-behind the other; so outbound may have what inbound was given. And while inbound mail comes and doesn't fill the
-line, a few small messages in lock-step, each of its round trips waits behind ours: then outbound keeps its queue as
-short as it can.
+behind the other; so outbound may have what inbound was given. And while inbound mail is expected, or comes and
+doesn't fill the line (greetings, or small messages in lock-step), each of its round trips waits behind ours: then
+outbound hands over a packet at a time, when the one before has nearly left (core/line/backlog).
 
 Runs in the event loop.
 """
@@ -18,12 +18,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from dialpost.core.line.backlog import Backlog
 from dialpost.core.line.compression import Crossed, Ratio
-from dialpost.core.line.shaping import ASSUMED_ROUND_TRIP_S, SLOW_BPS, SURE_BPS, Standing, in_flight_bytes
+from dialpost.core.line.shaping import (
+    ASSUMED_ROUND_TRIP_S,
+    SLOW_BPS,
+    SURE_BPS,
+    Standing,
+    in_flight_bytes,
+    segment_bytes,
+)
 
 LOOK_S = 1.0
 FULL = 0.75
 """The part of the line's rate from which on a direction counts as full."""
+EXPECTED_S = 40.0
+"""Inbound mail is expected for this long from the start of a call, and after the provider's last connection."""
+AHEAD_S = 0.04
+"""How much of the line's time may still wait when the next packet is handed over: it must not run dry before."""
+UNLIMITED = 1 << 30
 _NEW_PART = 0.15
 """How much the last second counts in that: a message that comes at once is not yet a full line."""
 
@@ -45,6 +58,8 @@ class LinePace:
         self._looked_s: float | None = None
         self._asked_s: float | None = None
         self._given = 0
+        self._inbound_s = self._monotonic()
+        self._backlog = Backlog(rate_bps)
         self._busy_down, self._wire_down = 0.0, 0
 
     def heard(self, round_trip_s: float) -> None:
@@ -54,6 +69,8 @@ class LinePace:
 
     def given_inbound(self, given: int) -> None:
         """What inbound connections may now have in flight, in bytes before compression."""
+        if given or self._given:
+            self._inbound_s = self._monotonic()
         self._given = given
 
     def inbound_bytes(self) -> int:
@@ -64,22 +81,36 @@ class LinePace:
         sends = self._asked_s is not None and self._monotonic() - self._asked_s < LOOK_S
         return self._bytes(self._down, Standing.BESIDE if sends else Standing.ALONE)
 
-    def outbound_bytes(self, round_trip_s: float = 0.0) -> int:
-        """What a connection of ours, which has seen this round trip, may have in flight; 0: the kernel decides.
+    def outbound_room(self, round_trip_s: float = 0.0, in_flight: int = 0) -> int:
+        """How many bytes more a connection of ours may hand to the kernel now, which has seen this round trip.
 
-        Asked for as long as it has something to write.
+        Asked for as long as it has something to write. With nothing in flight it may always send a packet.
         """
         if not 0 < self._rate_bps <= SURE_BPS:
-            return 0
+            return UNLIMITED
         if round_trip_s:
             self.heard(round_trip_s)
         self._look()
         self._asked_s = self._monotonic()
-        if not self._given:
-            return self._bytes(self._up, Standing.ALONE)
-        if self._busy_down < FULL:
-            return self._bytes(self._up, Standing.LEAN)
-        return max(self._bytes(self._up, Standing.BESIDE), round(self._given / self._down.value * self._up.value))
+        if self._given and self._busy_down >= FULL:
+            paced = round(self._given / self._down.value * self._up.value)
+            return max(self._bytes(self._up, Standing.BESIDE), paced) - in_flight
+        if self._asked_s - self._inbound_s >= EXPECTED_S and not self._given:
+            return self._bytes(self._up, Standing.ALONE) - in_flight
+        return self._lean_room(self._asked_s, in_flight)
+
+    def _lean_room(self, now_s: float, in_flight: int) -> int:
+        """A packet at a time. Acknowledgements may be late then: they wait behind what comes.
+
+        Where nobody counts what the line was given, all that is in flight has to fit it.
+        """
+        crossed = self._count()
+        if crossed is None:
+            return self._bytes(self._up, Standing.LEAN) - in_flight
+        waits_s = self._backlog.waits_s(now_s, crossed.wire_up)
+        if waits_s > AHEAD_S and in_flight:
+            return 0
+        return min(self._bytes(self._up, Standing.ALONE) - in_flight, segment_bytes(self._rate_bps, self._mtu))
 
     def _bytes(self, ratio: Ratio, standing: Standing) -> int:
         round_trip_s = ASSUMED_ROUND_TRIP_S if self._round_trip_s is None else self._round_trip_s

@@ -26,8 +26,7 @@ REQUEST = PppRequest(
 _TOOL = """#!{python}
 import sys
 sys.stderr.write("no\\n") if {status} else None
-given = "" if sys.argv[0].endswith("ip") else sys.stdin.read()
-open({record!r}, "a").write(" ".join(sys.argv[1:]) + chr(10) + given)
+open({record!r}, "a").write(" ".join(sys.argv[1:]) + chr(10) + sys.stdin.read())
 sys.exit({status})
 """
 ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", "DNS1": "192.0.2.53"}
@@ -207,9 +206,24 @@ def test_a_command_that_hangs_holds_nobody_up(
     monkeypatch.setattr(subprocess, "Popen", Popen)
     session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
-    told = [parse_event(events.recv(4096)) for _ in range(4)]
-    assert all(isinstance(heard, Trouble) and "nothing within" in heard.words for heard in told[:3])
-    assert isinstance(told[3], PppUp)
+    trouble, up = (parse_event(events.recv(4096)) for _ in range(2))
+    assert isinstance(trouble, Trouble) and "nothing within" in trouble.words
+    assert isinstance(up, PppUp)
+
+
+@pytest.mark.parametrize("prefix", [None, "/opt/compiled files"])
+def test_the_script_finds_compiled_files_where_the_station_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str | None
+) -> None:
+    program, said = tmp_path / "python", tmp_path / "said"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(sys, "pycache_prefix", prefix)
+    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": ""}, check=True)
+    given = said.read_text().splitlines()
+    assert given[: given.index("-m")] == (["-X", f"pycache_prefix={prefix}"] if prefix else []) + ["-BPS"]
 
 
 @pytest.mark.parametrize("fault", ["crashes", "hangs", "works"])

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from dialpost.edge.mail.smtp_client.connection import WRITE_HIGH_BYTES, Connection
-from dialpost.edge.mail.smtp_client.outlet import InFlight
+from dialpost.edge.mail.smtp_client.outlet import Room
 from known import known
 
 LIMIT = 3216
+UNLIMITED = 1 << 30
 CONTENT = b"".join(hashlib.sha256(bytes([n])).digest() for n in range(256)) * 8  # 64 kB, no two pages alike
 
 
@@ -28,13 +29,13 @@ class Receiver:
         self.listener.listen()
         self.listener.setblocking(False)
 
-    async def connect(self, in_flight_bytes: int) -> Connection:
-        return await self.connect_with(lambda round_trip_s: in_flight_bytes)
+    async def connect(self, limit: int) -> Connection:
+        return await self.connect_with(lambda round_trip_s, has: limit - has)
 
-    async def connect_with(self, in_flight: InFlight) -> Connection:
+    async def connect_with(self, room: Room) -> Connection:
         loop = asyncio.get_running_loop()
         self.ends: list[object] = []
-        self.connection = connection = Connection(lambda data: None, self.ends.append, in_flight)
+        self.connection = connection = Connection(lambda data: None, self.ends.append, room)
         await loop.create_connection(lambda: connection, *self.listener.getsockname())
         self.peer, _ = await loop.sock_accept(self.listener)
         return connection
@@ -80,7 +81,7 @@ async def test_the_kernel_never_has_more_than_the_limit_and_all_arrives_in_order
 
 
 async def test_without_a_limit_the_kernel_takes_what_it_can(receiver: Receiver) -> None:
-    connection = await receiver.connect(0)
+    connection = await receiver.connect(UNLIMITED)
     connection.write(CONTENT)
     assert in_flight(connection) > 4 * LIMIT
     assert connection.is_writable or connection.unwritten >= WRITE_HIGH_BYTES
@@ -108,11 +109,11 @@ async def test_the_limit_follows_the_line_while_content_goes(receiver: Receiver)
     limits = [LIMIT]
     round_trips: list[float] = []
 
-    def in_flight_bytes(round_trip_s: float) -> int:
+    def room(round_trip_s: float, has: int) -> int:
         round_trips.append(round_trip_s)
-        return limits[0]
+        return limits[0] - has
 
-    connection = await receiver.connect_with(in_flight_bytes)
+    connection = await receiver.connect_with(room)
     connection.write(CONTENT)
     assert 0 < in_flight(connection) <= LIMIT
     limits[0] = 2 * LIMIT
@@ -121,13 +122,13 @@ async def test_the_limit_follows_the_line_while_content_goes(receiver: Receiver)
         got += len(await receiver.read(500))
         most = max(most, in_flight(connection))
         assert got < len(CONTENT)
-    limits[0] = 0  # a line that is not limited takes all at once
+    limits[0] = UNLIMITED  # a line that is not limited takes all at once
     while connection._outlet is not None and connection._outlet.held:
         await receiver.read()
     assert min(round_trips) > 0
 
 
 async def test_a_line_without_a_limit_is_full_when_the_kernel_is(receiver: Receiver) -> None:
-    connection = await receiver.connect(0)
+    connection = await receiver.connect(UNLIMITED)
     connection.write(b"x")
     assert connection.is_writable

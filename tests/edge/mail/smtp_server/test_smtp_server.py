@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -73,6 +74,14 @@ async def test_tls_that_was_offered_is_not_refused_because_the_line_was_trusted_
         policy.has_tls = False
         await client.starttls()
         assert await client.talk("NOOP") == ["250 2.0.0 Ok"]
+
+
+async def test_a_reply_does_not_wait_until_the_one_before_is_acknowledged() -> None:
+    async with door(NotingPolicy()) as connect:
+        await connect()
+        [served] = connect.server._running.connections
+        sock = served._wire.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_commands_that_send_no_mail() -> None:

@@ -71,13 +71,15 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
 def _script(name: str, folder: Path, socket_path: Path) -> str:
     """The script's text. pppd gives its scripts an almost empty environment, so Python's path is written into it.
 
-    Mail waits for it on a line that is paid for: Python looks for no packages of its own (-S), and this module
-    imports little.
+    Mail waits for it on a line that is paid for: Python looks for no packages of its own (-S), finds compiled files
+    where this process does, and this module imports little.
     A script that fails or hangs ends the line: without the firewall it would be open, and nobody would know that it
     is up.
     """
     paths = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-BPS", "-m", "dialpost.edge.line.ppp.session", name, str(folder), str(socket_path)]
+    compiled = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
+    module = ["-BPS", "-m", "dialpost.edge.line.ppp.session"]
+    command = [sys.executable, *compiled, *module, name, str(folder), str(socket_path)]
     return (
         f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\n"
         f'timeout -k 5 {HOOK_S} {shlex.join(command)} || kill "$PPPD_PID"\n'
@@ -100,14 +102,13 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
     why = _run(["nft", "-f", "-"], rules)
     if request.firewall and why:  # an open line is worse than none: pppd ends
         raise SystemExit(f"The firewall of the line could not be set, so the station hung up ({why}).")
-    commands = [["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"]] if request.share_with_lan else []
-    line = line_shaping.shape(request.rate_bps, request.mtu)
+    if request.share_with_lan and (why := _run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])):
+        _tell(socket_path, trouble(why))
     if request.shaping:
-        commands += line_shaping.commands(line, interface, peer, local, default_route=request.default_route)
-    for command in commands:
-        if why := _run(command):
+        line = line_shaping.shape(request.rate_bps, request.mtu)
+        commands = line_shaping.commands(line, interface, peer, local, default_route=request.default_route)
+        if why := _run(["ip", "-force", "-batch", "-"], "".join(f"{command}\n" for command in commands)):
             _tell(socket_path, trouble(why))
-    if request.shaping:
         _tune(line_shaping.tunables(line))
     _tell(socket_path, event("up", environment))
     # Mail does not wait for the rest of the system.

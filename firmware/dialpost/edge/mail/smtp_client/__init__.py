@@ -32,7 +32,7 @@ from dialpost.edge.mail.smtp_client.driver import SessionDriver
 from dialpost.edge.mail.smtp_client.handover import Handover
 from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
 from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
-from dialpost.edge.mail.smtp_client.outlet import InFlight, no_limit
+from dialpost.edge.mail.smtp_client.outlet import Room, no_limit
 from dialpost.edge.mail.smtp_client.tls import TlsMemory
 
 __all__ = ["SmtpClient"]
@@ -47,7 +47,7 @@ MAX_ADDRESSES = 5
 class SmtpClient:
     """Connects to other mail hosts. One object serves the whole daemon: it keeps TLS sessions.
 
-    `bytes_up` and `bytes_down` count all connections so far, including open ones. `in_flight` applies to future
+    `bytes_up` and `bytes_down` count all connections so far, including open ones. `room` applies to future
     connections: how much of a slow line each may fill.
     """
 
@@ -57,13 +57,13 @@ class SmtpClient:
         ca_file: Path | None = None,
         line: LineTrust | None = None,
         is_lean: bool = False,
-        in_flight: InFlight = no_limit,
+        room: Room = no_limit,
     ) -> None:
         """`ca_file`: authorities trusted besides the system's. `line`: what the owner's trust in it allows.
 
         `is_lean`: each byte of a TLS handshake costs.
         """
-        self.in_flight = in_flight
+        self.room = room
         self._line = line
         self._memory = TlsMemory(ca_file, is_lean=is_lean)
         self._lessons: dict[tuple[str, int], set[Lesson]] = {}
@@ -219,7 +219,7 @@ class SmtpClient:
             way: ConnectSettings | None = settings
             while way is not None:
                 used, sock = self._on_trusted_line(address, way)
-                talk = SessionDriver(target, self._as_learnt(target, used), self._memory, self.in_flight, sock)
+                talk = SessionDriver(target, self._as_learnt(target, used), self._memory, self.room, sock)
                 end = self._judged(target, end, await self._run(talk, address, work))
                 if talk.ended_early or not (talk.tls_failed or talk.is_to_repeat):
                     break

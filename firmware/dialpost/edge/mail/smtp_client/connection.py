@@ -21,9 +21,10 @@ from typing import cast
 from dialpost.core.errors import fault_words
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.esmtp.tls_use import TlsUse
+from dialpost.edge.ground.tcp import send_at_once
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_client.heard import Heard, unread
-from dialpost.edge.mail.smtp_client.outlet import InFlight, Outlet, no_limit
+from dialpost.edge.mail.smtp_client.outlet import Outlet, Room, no_limit
 from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 WRITE_HIGH_BYTES = 16_384
@@ -40,12 +41,12 @@ class Connection(asyncio.Protocol):
     """A connection made by `loop.create_connection`.
 
     `on_data` gets the data received (decrypted, inside TLS); `on_end` is called once, with what broke the
-    connection, or None if the other side closed it in order. `in_flight` limits what the kernel holds at a time
+    connection, or None if the other side closed it in order. `room` limits what the kernel holds at a time
     (see `outlet`).
     """
 
     def __init__(
-        self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], in_flight: InFlight = no_limit
+        self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None], room: Room = no_limit
     ) -> None:
         self.bytes_up = 0
         self.bytes_down = 0
@@ -55,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._on_end = on_end
         self._on_writable: Callable[[], None] = lambda: None
         self._transport: asyncio.Transport | None = None
-        self._in_flight = in_flight
+        self._room = room
         self._outlet: Outlet | None = None
         self._writable = True
         self._ended = False
@@ -175,10 +176,10 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(WRITE_HIGH_BYTES, WRITE_LOW_BYTES)
         sock = transport.get_extra_info("socket")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        send_at_once(sock)
         with contextlib.suppress(OSError):  # not Linux
             sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-        self._outlet = Outlet(self._transport, self._in_flight, self._on_room)
+        self._outlet = Outlet(self._transport, self._room, self._on_room)
 
     def data_received(self, data: bytes) -> None:
         self.bytes_down += len(data)

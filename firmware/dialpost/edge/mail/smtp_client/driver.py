@@ -21,7 +21,7 @@ from dialpost.core.mail.esmtp.tls_use import tls_use
 from dialpost.core.mail.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, SessionFate
 from dialpost.edge.mail.smtp_client.connection import Connection
-from dialpost.edge.mail.smtp_client.outlet import InFlight, no_limit
+from dialpost.edge.mail.smtp_client.outlet import Room, no_limit
 from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class SessionDriver:
         target: HostTarget,
         settings: ConnectSettings,
         memory: TlsMemory,
-        in_flight: InFlight = no_limit,
+        room: Room = no_limit,
         sock: socket.socket | None = None,
     ) -> None:
         """`sock`: connects with this one, and closes it."""
@@ -61,7 +61,7 @@ class SessionDriver:
         self._memory = memory
         implicit = settings.tls is TlsMode.IMPLICIT
         self.core = EsmtpClient(settings, target.host, tls=implicit, verified=self._use.is_proof, trace=trace)
-        self.connection = Connection(self._on_data, self._on_end, in_flight)
+        self.connection = Connection(self._on_data, self._on_end, room)
         self.connection.when_writable(self._progress)
         self._events: deque[Event] = deque()
         self._wake = asyncio.Event()

@@ -3,9 +3,9 @@
 TCP fills every buffer on the way with seconds of a slow line; the other direction's acknowledgements and replies
 wait behind them, and the directions take turns. Congestion control does not help: one that looks at losses never
 learns (a modem's line loses nothing), and one that looks at delay (Vegas) mistakes the other direction's traffic
-for its own queue. A route's `cwnd lock` works only for hosts of which the kernel has metrics. So at most
-what `in_flight` says are with the kernel, sent or unsent, until the other side has acknowledged them (SIOCOUTQ,
-tcp(7)); the rest waits here (decision 10). The limit follows the line (flow/line/pace) and is asked for each time.
+for its own queue. A route's `cwnd lock` works only for hosts of which the kernel has metrics. So the kernel gets
+no more than `room` says, given what it has already, sent or unsent, that the other side has not acknowledged
+(SIOCOUTQ, tcp(7)); the rest waits here (decision 10). The room follows the line (flow/line/pace).
 
 Runs in the event loop; polls the kernel's count while something waits.
 """
@@ -18,27 +18,28 @@ from collections.abc import Callable
 from dialpost.edge.ground.tcp import round_trip_s
 from dialpost.edge.mail.smtp_client.heard import unacknowledged
 
-InFlight = Callable[[float], int]
-"""The bytes that may be in flight, from the shortest round trip the connection has seen; 0: no limit."""
+Room = Callable[[float, int], int]
+"""The bytes that may be handed over now, from the shortest round trip that the connection has seen and what it has
+in flight; none if it is not above 0."""
 
 
-def no_limit(round_trip_s: float) -> int:
+def no_limit(round_trip_s: float, in_flight: int) -> int:
     """The kernel decides."""
-    del round_trip_s
-    return 0
+    del round_trip_s, in_flight
+    return 1 << 30
 
 
-LOOK_S = 0.05
-"""The polling interval: a third of the time that a packet of 576 bytes takes at 33.6 kbit/s."""
+LOOK_S = 0.03
+"""The polling interval: half of the time that a packet of text takes at 33.6 kbit/s."""
 
 
 class Outlet:
-    """Writes to `transport` what `in_flight` allows. `on_room` is called when less waits than before."""
+    """Writes to `transport` what `room` allows. `on_room` is called when less waits than before."""
 
-    def __init__(self, transport: asyncio.Transport, in_flight: InFlight, on_room: Callable[[], None]) -> None:
+    def __init__(self, transport: asyncio.Transport, room: Room, on_room: Callable[[], None]) -> None:
         self._transport = transport
         self._on_room = on_room
-        self._in_flight_bytes = in_flight
+        self._room = room
         self._waiting = bytearray()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -59,7 +60,7 @@ class Outlet:
 
     def write(self, data: bytes) -> None:
         """Send when the line has room."""
-        if not self._limit() and not self._waiting:
+        if not self._waiting and self._has_room_for() >= len(data):
             self._transport.write(data)
             return
         self._waiting += data
@@ -84,8 +85,7 @@ class Outlet:
     def _pump(self) -> None:
         if self._timer is not None:
             return
-        limit = self._limit()
-        room = limit - self._in_flight() - self._transport.get_write_buffer_size() if limit else len(self._waiting)
+        room = self._has_room_for()
         if room > 0:
             self._transport.write(bytes(self._waiting[:room]))
             del self._waiting[:room]
@@ -99,8 +99,9 @@ class Outlet:
         if len(self._waiting) < before:
             self._on_room()
 
-    def _limit(self) -> int:
-        return self._in_flight_bytes(round_trip_s(self._transport.get_extra_info("socket")))
+    def _has_room_for(self) -> int:
+        has = self._in_flight() + self._transport.get_write_buffer_size()
+        return self._room(round_trip_s(self._transport.get_extra_info("socket")), has)
 
     def _in_flight(self) -> int:
         return unacknowledged(self._transport.get_extra_info("socket"))

@@ -26,6 +26,7 @@ from aiosmtpd.smtp import SMTP
 
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener, Peer
+from dialpost.edge.ground.tcp import send_at_once
 from dialpost.edge.ground.transports import abort
 from dialpost.edge.mail.smtp_server.interface import came_in_on
 from dialpost.edge.mail.smtp_server.lines import (
@@ -87,7 +88,9 @@ class Connection(Unsearched, SMTP):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         self.address = peer_address(transport.get_extra_info("peername"))
-        self.interface = came_in_on(transport.get_extra_info("socket"))
+        sock = transport.get_extra_info("socket")
+        send_at_once(sock)
+        self.interface = came_in_on(sock)
         self.running.connections.add(self)
         super().connection_made(transport)
 

@@ -1,0 +1,25 @@
+"""What waits grows with what the kernel handed over, and shrinks as the line carries it."""
+
+from __future__ import annotations
+
+import pytest
+
+from dialpost.core.line.backlog import BELIEVED, Backlog
+
+RATE = 8000  # a thousand bytes a second
+
+
+def test_it_counts_from_nothing_and_never_below() -> None:
+    backlog = Backlog(RATE)
+    assert backlog.waits_s(5.0, 90_000) == 0, "what crossed before is not known to wait"
+    assert backlog.waits_s(5.0, 90_490) == pytest.approx(0.49 / BELIEVED)
+    assert backlog.waits_s(5.25, 90_490) == pytest.approx(0.49 / BELIEVED - 0.25)
+    assert backlog.waits_s(9.0, 90_490) == 0
+    assert backlog.waits_s(9.0, 90_980) == pytest.approx(0.5), "an idle line saves nothing up"
+
+
+def test_counts_that_were_reset_hand_over_nothing() -> None:
+    backlog = Backlog(RATE)
+    backlog.waits_s(0.0, 1000)
+    assert backlog.waits_s(0.0, 10) == 0
+    assert backlog.waits_s(0.0, 990) == pytest.approx(0.98 / BELIEVED)
