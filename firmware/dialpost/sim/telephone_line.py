@@ -50,6 +50,7 @@ class Direction:
         self._buffer = bytearray()
         self._flying: deque[tuple[float, bytes]] = deque()
         self._free_s = 0.0
+        self._was_idle = True  # it has had nothing to send since `_free_s`
         self.carried = self.taken = 0
         self.cut_at: int | None = None
         self.is_dead = False
@@ -79,13 +80,15 @@ class Direction:
     def step(self, now_s: float) -> bool:
         """Move what is due; returns whether that cut the carrier."""
         byte_s = self._settings.bits_per_byte / self._settings.rate_bps
-        if self._buffer and self._free_s < now_s - CHUNK_BYTES * byte_s:
-            self._free_s = now_s  # the line was idle
+        if self._buffer and self._was_idle:
+            self._free_s = max(self._free_s, now_s)
+            self._was_idle = False
         while self._buffer and self._free_s <= now_s:
             piece = bytes(self._buffer[:CHUNK_BYTES])
             del self._buffer[: len(piece)]
             self._free_s += len(piece) * byte_s
             self._flying.append((self._free_s + self._settings.rtt_s / 2, piece))
+        self._was_idle = not self._buffer
         while self._flying and self._flying[0][0] <= now_s:
             piece = self._flying.popleft()[1]
             if self.cut_at is not None and self.carried + len(piece) >= self.cut_at:

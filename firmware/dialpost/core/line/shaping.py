@@ -40,8 +40,8 @@ VEGAS_PACKETS = (16, 24)
 the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
 inbound mail kept busy. edge/mail/smtp_client/outlet limits what is in flight instead."""
 LOSS_PROBES = "/proc/sys/net/ipv4/tcp_early_retrans"
-"""Off: Linux sends a reply again after a second while it has measured no round trip, and it measures none where the
-first packets took longer than a second (no timestamps). At 2,400 bit/s each reply went twice."""
+"""Off: Linux sends a reply again after a second while it has measured no round trip. Without timestamps it measures
+none if the handshake took longer than a second. At 2,400 bit/s each reply went twice."""
 SURE_BPS = 56_000
 """Above this rate a modem reports the speed of its own cable, and the line's is unknown (cellular, USB)."""
 
