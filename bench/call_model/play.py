@@ -149,7 +149,7 @@ class _Play:
         station = Station(self._config, link=link)
         link.watchers.append(station.line_trust)
         station.pace = LinePace(link.crossed, mtu=self._config.ppp.mtu, monotonic=self._loop.time)
-        station.client.in_flight = station.pace.outbound_bytes
+        station.client.room = station.pace.outbound_room
         station.inbound = InboundActivity(self._loop.time)
         return station, link
 
