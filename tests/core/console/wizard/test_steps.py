@@ -258,8 +258,10 @@ def test_a_router_is_given_no_password_of_the_line() -> None:
 
 
 def test_a_number_must_obey_the_rules_of_the_country_only_where_one_is_dialled() -> None:
-    for profile, is_refused in (("hayes", True), ("gsm", False), ("unknown", True)):
-        draft = Draft(FACTS, MODEM, {"number": "+49 961 1", "profile": profile})
+    for profile, is_refused in (("hayes", True), ("phone", False), ("unknown", True)):
+        satellite = ModemProfile("phone", "C", "x", dial="D{number}")
+        facts = replace(FACTS, profiles=(*FACTS.profiles, satellite))
+        draft = Draft(facts, MODEM, {"number": "+49 961 1", "profile": profile})
         if is_refused:
             with pytest.raises(ValueError, match="goes to the number"):
                 _country("generic", draft)
