@@ -340,3 +340,9 @@ def test_a_telephone_number(typed: str, taken: str) -> None:
 )
 def test_an_emergency_number_behind_whatever_is_dialled_before_it(number: str, is_one: bool) -> None:
     assert is_emergency(number, EMERGENCY) is is_one
+
+
+def test_days_that_go_by_one_name() -> None:
+    named = {name: len(days(name)) for name in ("weekdays", "workdays", "weekend", "weekends", "daily", "all")}
+    assert named == {"weekdays": 5, "workdays": 5, "weekend": 2, "weekends": 2, "daily": 7, "all": 7}
+    assert days("weekends") == ("sat", "sun") and days("workdays")[-1] == "fri"

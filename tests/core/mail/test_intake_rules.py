@@ -151,3 +151,10 @@ def test_the_router_is_the_gateway_of_a_static_lan() -> None:
     assert AT_A_ROUTER.router == "192.168.5.1"
     dhcp = LanConfig(method=LanMethod.DHCP, gateway="192.168.5.1")
     assert Sides.from_config(replace(Config(), lan=dhcp)).router == ""
+
+
+@pytest.mark.parametrize("router", ["192.168.5.1", "192.168.5.100", "192.168.5.254"])
+def test_only_the_router_itself_is_not_beside_us(router: str) -> None:
+    sides = replace(AT_A_ROUTER, router=router)
+    found = {address: sides.is_provider(address, "") for address in ("192.168.5.50", "192.168.5.150", router)}
+    assert found == {"192.168.5.50": False, "192.168.5.150": False, router: True}

@@ -135,7 +135,7 @@ class _Reader:
             return {}
         made: dict[str, str] = {}
         for key, item in value.items():
-            domain = self._one(_DOMAIN_KEY, f"{label} (its domain)", key)
+            domain = self._one(find_field("station.domains"), f"{label} (its domain)", key)
             account = self._one(field, f"{label}.{key}", item)
             made[str(domain)] = str(account)  # None only with a problem reported, and then nothing is used
         return made
@@ -156,9 +156,6 @@ def _same_name(key: str) -> list[str]:
     """A key of that name in another section: the most common mistake after a misspelling."""
     name = key.rpartition(".")[2]
     return [field.key for field in all_fields() if field.name == name][:1]
-
-
-_DOMAIN_KEY = next(field for field in all_fields() if field.key == "station.domains")
 
 
 def render_config(config: Config, *, secrets: bool, all_keys: bool = False) -> str:

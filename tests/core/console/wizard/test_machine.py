@@ -218,6 +218,8 @@ def numbers(wizard: Wizard) -> dict[str, str]:
 
 def test_any_line_of_the_review_page_can_be_changed() -> None:
     wizard = through(USUAL)
+    shown = {line[5:24].strip(): line[24:].strip() for line in wizard.question().help.splitlines()}
+    assert (shown["Station's name"], shown["Outside line"]) == ("mail.clinic.example", "none")
     lines = numbers(wizard)
     changes = {
         "Station's name": "post.clinic.example",

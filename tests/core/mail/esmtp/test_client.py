@@ -1602,3 +1602,73 @@ def test_what_had_not_reached_the_server_when_it_was_cut_off_was_not_carried() -
     finished, _ = core.failed("the line was cut")
     assert isinstance(finished, Finished) and isinstance(finished.outcomes[0], Deferred)
     assert finished.outcomes[0].carried_bytes == 3000
+
+
+def opened(offers: bytes) -> EsmtpClient:
+    """A session that is open, with pipelining."""
+    core = EsmtpClient(SETTINGS, "mail.example")
+    hear(core, b"220 x\r\n")
+    hear(core, b"250-x\r\n250-PIPELINING\r\n250 " + offers + b"\r\n")
+    return core
+
+
+def test_it_is_not_held_up_while_content_may_go_ahead_of_the_answers() -> None:
+    core = opened(b"CHUNKING")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    assert core.content_wanted is not None and core.waiting_for is not None and not core.is_held_up
+
+
+def test_a_server_that_closes_has_not_taken_what_it_did_not_answer() -> None:
+    core = opened(b"CHUNKING")
+    for number in (1, 2):
+        core.submit(make_message(number), facts_of(BODY))
+        core.data_to_send()
+        core.feed(BODY, last=True)
+        core.data_to_send()
+    *finished, _ = core.receive(b"421 closing\r\n")
+    for one in finished:
+        [outcome] = is_a(Finished, one).outcomes
+        assert (is_a(Deferred, outcome).answer_unknown, is_a(Deferred, outcome).carried_bytes) == (False, 0)
+    assert len(finished) == 2
+
+
+def test_why_the_session_ends_where_the_server_speaks_unasked() -> None:
+    core = opened(b"SIZE")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+    core.feed(BODY[:10], last=False)
+    core.data_to_send()
+    [_, early] = core.receive(b"552 full\r\n")
+    [idle] = opened(b"SIZE").receive(b"552 full\r\n")
+    assert [is_a(Ended, ended).reason for ended in (early, idle)] == [
+        "the server refused a message before its end",
+        "the server closes the connection",
+    ]
+
+
+def test_nonsense_instead_of_the_first_of_several_answers_is_no_fault_of_chunking() -> None:
+    core = opened(b"CHUNKING")
+    core.submit(make_message(1), facts_of(BODY))
+    core.data_to_send()
+    core.feed(BODY, last=True)
+    core.data_to_send()
+    core.receive(b"354 go on\r\n")
+    assert core.learnt is Lesson.NO_PIPELINING
+
+
+def test_behind_nonsense_no_refusal_is_believed() -> None:
+    core = opened(b"SIZE")
+    core.submit(make_message(1, recipients=THREE), facts_of(BODY))
+    core.data_to_send()
+    core.receive(b"250 ok\r\n550 no\r\n")
+    [finished, _] = core.receive(b"??\r\n")
+    assert [kind for kind, _ in kinds(is_a(Finished, finished).outcomes)] == ["Def"] * 3
+
+
+def test_a_login_that_the_server_does_in_no_known_way_is_not_called_unprotected() -> None:
+    core = EsmtpClient(dataclasses.replace(SETTINGS, user="anna", password="x"), "mail.example")
+    hear(core, b"220 x\r\n")
+    ended = core.receive(b"250-x\r\n250 AUTH GSSAPI\r\n")[-1]
+    assert "not protected" not in is_a(Ended, ended).reason and "GSSAPI" in is_a(Ended, ended).reason

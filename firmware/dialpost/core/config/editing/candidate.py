@@ -15,15 +15,15 @@ from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import plain, read_item, read_value
 from dialpost.core.config.editing.keys import Place, find_in, find_place
 from dialpost.core.config.editing.lines import set_line, unset_item, unset_line, write_out
-from dialpost.core.config.fields import Field, all_fields, sections
+from dialpost.core.config.fields import Field, sections
 from dialpost.core.config.model import Config
-from dialpost.core.config.text import check_given, parse_config, toml_value
+from dialpost.core.config.text import check_given, find_field, parse_config, toml_value
 from dialpost.core.errors import ConfigError, NotFoundError
 from dialpost.core.toml_text import parse_toml
 
 RawTable = dict[str, object]
 
-_DOMAIN_KEY = next(field for field in all_fields() if field.key == "station.domains")
+_DOMAIN_KEY = find_field("station.domains")
 
 
 @dataclass(frozen=True, slots=True)

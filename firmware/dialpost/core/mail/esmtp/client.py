@@ -260,7 +260,7 @@ class EsmtpClient:
 
     def timed_out(self, why: str) -> list[Event]:
         """The reply that was due did not come in time."""
-        if self.phase is Phase.OPEN and self._mailing is not None:
+        if self._mailing is not None:
             self._mailing.timed_out()
         return self.failed(why)
 

@@ -202,7 +202,6 @@ class Mailing:
         if current is None or current.stage is not Stage.CONTENT:
             return False
         current.content_reply = reply
-        current.answered = True
         self._current = None
         current.stage = Stage.SENT
         self._settle(current)
