@@ -52,6 +52,7 @@ class Rig:
     wall_at_0_s: float = 1_700_000_000
     clock_trusted: bool = True
     lines_down: list[float] = field(default_factory=list)
+    hanging: int = 0  # connections, after a line went down
     given_up: list[tuple[CallRecord, int]] = field(default_factory=list)
     vain: dict[CallReason, str] = field(default_factory=dict)
     line_settings: str = "as they are"
@@ -75,7 +76,7 @@ class Rig:
             wall_clock=self.wall_s,
             budget=self.budget_of(),
             forecasts=self.forecasts,
-            on_line_down=lambda: self.lines_down.append(now()),
+            on_line_down=self._line_is_down,
             in_vain=lambda reason: self.vain.get(reason, ""),
             line_settings=self.line_settings,
             dial_plan=self.dial_plan,
@@ -91,6 +92,10 @@ class Rig:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _line_is_down(self) -> int:
+        self.lines_down.append(now())
+        return self.hanging
 
     def wall_s(self) -> float:
         return self.wall_at_0_s + now()

@@ -352,10 +352,11 @@ class Station:
         self.host_troubles.try_again()
         self._work_is_due()
 
-    def _line_is_down(self) -> None:
-        """TCP does not notice: without this the provider's connections would hang until they time out."""
+    def _line_is_down(self) -> int:
+        """TCP does not notice: without this the provider's connections would hang. How many do all the same."""
         tells_when_up = self._link is None and self.config.link.kind is LinkKind.MODEM
         self._smtp.abort(self.intake.is_over_the_line, self.half_open.keep if tells_when_up else None)
+        return self.half_open.opening
 
     def _calls_given_up(self, record: CallRecord, failures: int) -> None:
         """The operator reads it in the mailbox: nobody may be watching the panel."""

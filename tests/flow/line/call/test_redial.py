@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
+from call_rig import said
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig, ModemConfig
 from dialpost.core.line.call.record import CallRecord, HangUpReason
@@ -367,3 +368,49 @@ def test_the_call_keeps_to_the_rules_also_after_it_gave_up() -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     run_virtual(scene())
+
+
+def answered(code: int) -> CallRecord:
+    return replace(GOOD, etrn=said(code))
+
+
+@pytest.mark.parametrize(
+    ("hanging", "after_s", "redial", "due_s"),
+    [
+        (2, 40.0, answered(250), 305.0),
+        (2, 40.0, answered(251), None),
+        (2, 40.0, GOOD, None),  # there is no ETRN
+        (0, 40.0, answered(250), None),
+        (2, 304.0, answered(250), 305.0),
+        (2, 305.0, answered(250), None),  # late enough
+    ],
+)
+def test_one_more_redial_fetches_what_hangs_since_the_line_was_lost(
+    hanging: int, after_s: float, redial: CallRecord, due_s: float | None
+) -> None:
+    async def scene(desk: Desk) -> None:
+        desk.redials.hanging = hanging
+        desk.redials.plan(replace(answered(250), hangup_reason=HangUpReason.CARRIER_LOST))
+        await asyncio.sleep(after_s)
+        desk.redials.started(is_redial=True)
+        desk.redials.plan(redial)
+        assert desk.redials.pending is (due_s is not None)
+        if due_s is not None:
+            assert desk.redials.words().endswith(" (mail hangs at the provider since the line was lost)")
+            desk.dialled.clear()
+            await asyncio.sleep(due_s - after_s + 0.1)
+            assert desk.dialled == [due_s]
+            desk.redials.plan(redial)
+        assert not desk.redials.pending, "once"
+
+    Desk().play(scene)
+
+
+def test_without_redials_none_fetches_what_hangs() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.redials.hanging = 1
+        desk.redials.plan(replace(answered(250), hangup_reason=HangUpReason.CARRIER_LOST))
+        desk.redials.plan(answered(250))
+        assert not desk.redials.pending
+
+    Desk(config=replace(CONFIG, redial_attempts=0)).play(scene)

@@ -123,19 +123,27 @@ class Hanging(Provider):
         self.serves = now() >= self.free_s
         return await super().ask(is_retry=is_retry)
 
-    async def cut(self, rig: Rig) -> None:
+    async def cut(self, rig: Rig, free_s: float) -> None:
         """The line is lost while it opens its first connection."""
         await self.hung_up()
         rig.link.cut()
-        self.free_s = now() + 31.0
+        self.free_s = now() + free_s
 
 
-def after_a_cut(pause_s: float, *, max_s: float = 60.0, says: tuple[EtrnAnswer, ...], late_s: float = 0.6) -> Rig:
+def after_a_cut(
+    pause_s: float,
+    *,
+    max_s: float = 60.0,
+    says: tuple[EtrnAnswer, ...],
+    late_s: float = 0.6,
+    free_s: float = 31.0,
+    hanging: int = 0,
+) -> Rig:
     """A quick provider is known well; then a call is lost `late_s` after it came on line, and redialled."""
     config = replace(CONFIG, redial_attempts=1, redial_pause_s=pause_s, grace_max_s=max_s)
     provider, store = Hanging(), MemoryCallStore()
     calls(provider, *[2] * 6, 0, rig=Rig(config=config, store=store))
-    rig, provider.says = Rig(config=config, store=store, link=FakeLink(dial_s=2.0)), [says]
+    rig, provider.says = Rig(config=config, store=store, link=FakeLink(dial_s=2.0), hanging=hanging), [says]
     rig.etrn = provider  # type: ignore[assignment]
 
     async def scene(rig: Rig) -> None:
@@ -144,15 +152,25 @@ def after_a_cut(pause_s: float, *, max_s: float = 60.0, says: tuple[EtrnAnswer, 
         rig.calls.request(CallReason.SCHEDULE)
         await rig.reach(CallState.ONLINE)
         await asyncio.sleep(late_s)
-        await provider.cut(rig)
+        await provider.cut(rig, free_s)
         rig.flush.waiting.clear()
         await rig.calls.finished()
         await provider.hung_up()
         await rig.call(CallReason.SCHEDULE)
 
     rig.play(scene)
-    assert rig.records[-3].hangup_reason is HangUpReason.CARRIER_LOST
+    assert any(record.hangup_reason is HangUpReason.CARRIER_LOST for record in rig.records[-4:])
     return rig
+
+
+def test_a_redial_follows_when_what_hung_longest_has_timed_out() -> None:
+    """Its connection was open at the provider alone, which waits for a greeting."""
+    rig = after_a_cut(30.0, says=said(250), free_s=301.0, hanging=1)
+    cut, redial, second, later = rig.records[-4:]
+    assert (redial.received, second.received, later.received) == (0, 3, 0)
+    assert second.reason is CallReason.REDIAL
+    assert 300 < second.started - (cut.started + cut.online_s) < 330
+    assert "redialling in 5 min" in " ".join(rig.said)
 
 
 WHY = "waiting for mail that the lost line left at the provider"

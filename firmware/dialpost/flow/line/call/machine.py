@@ -52,9 +52,9 @@ class CallManager:
 
     `in_vain` returns why an automatic call could achieve nothing ("" = it could); `line_settings` is a digest of
     the settings that can cause a refusal on the line. `budget` counts and limits the cost of calls, `forecasts`
-    estimates it beforehand. `on_line_down` is called when the line is down, however the call went, so that
-    connections over it can be dropped. `on_given_up` gets the last record and the number of failed calls in a row
-    when redialling stops; once, until a call succeeds.
+    estimates it beforehand. `on_line_down` is called when the line is down, however the call went, to drop the
+    connections over it; it returns how many hang all the same. `on_given_up` gets the last record and the number of
+    failed calls in a row when redialling stops; once, until a call succeeds.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class CallManager:
         store: CallStore, panel: LinePanel, wall_clock: Callable[[], float] = time.time,
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
-        on_line_down: Callable[[], None] = lambda: None, on_by_hand: Callable[[], None] = lambda: None,
+        on_line_down: Callable[[], int] = lambda: 0, on_by_hand: Callable[[], None] = lambda: None,
         line_doubt: Callable[[], str] = str, in_vain: Callable[[CallReason], str] = lambda reason: "",
         line_settings: str = "", learnt: LearntHabits | None = None, tls_cost: Callable[[], TlsCost] = TlsCost,
         on_given_up: Callable[[CallRecord, int], None] = lambda record, failures: None,
@@ -318,7 +318,7 @@ class CallManager:
     def _enter_cooldown(self, posted: Happening) -> None:
         if posted.event is CallEvent.DEADLINE:
             maillog.fault("call: the link did not hang up in time", link=self._link.kind.value)
-        self._on_line_down()
+        self._redials.hanging = self._on_line_down()
         self._end_record()
         self._actions.start(self._rest())
 

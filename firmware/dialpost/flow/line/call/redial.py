@@ -8,6 +8,9 @@ and achieved nothing is repeated too, if the cause may be temporary; each costs 
 wait at least `IN_VAIN_PAUSE_S`. A lasting refusal (`core/line/link.Again`) is not tried again at all until
 something changes (`flow/line/call/bar`).
 
+Mail that hangs in the provider's connections since the line was lost (edge/line/half_open) can't come before they
+time out. One more redial fetches it then, though the first went well.
+
 Runs in the daemon's event loop; a timer asks for the call, `flow/line/call/machine` makes it.
 """
 
@@ -24,6 +27,7 @@ from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
+from dialpost.core.line.call.learning import promise_of
 from dialpost.core.line.call.notes import failed, in_vain, was_cut
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.line.dial_plan import DialPlan
@@ -42,6 +46,9 @@ _BY_HAND = "redialling takes the operator: press the button, or `dialpost call n
 IN_VAIN_PAUSE_S = 300.0
 """The least pause before the second and later redials of calls that achieved nothing: a cause that outlasted the
 first redial (greylisting, a host that restarts) takes minutes."""
+HANGING_S = 305.0
+"""How long a connection hangs whose client waits for the greeting (RFC 5321 §4.5.3.2.1: five minutes)."""
+_HANGS = "mail hangs at the provider since the line was lost"
 _CLOCK_FROM_S = 120.0
 """A wait longer than this is shown with the time when it ends."""
 
@@ -50,7 +57,7 @@ class Redials:
     """The redials left, and the timer of the next. `left` is None while no redial is due.
 
     `plan` is the modem's dial plan; None if no modem of ours dials. `on_pending` is called when a call starts and
-    when it stops waiting for its time.
+    when it stops waiting for its time. `hanging`: how many connections of the provider hang, if the line was lost.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Redials:
         self._timer: asyncio.TimerHandle | None = None
         self._why = ""
         self.left: int | None = None
+        self.hanging, self._hanging_until_s = 0, -math.inf
 
     @property
     def pending(self) -> bool:
@@ -122,7 +130,10 @@ class Redials:
         if (not failed(record) and not was_cut(record) and not vain) or (vain and had_given_up):
             self._refused_numbers.clear()
             self.forget()
+            self._fetch_what_hangs(record)
             return
+        if was_cut(record) and self.hanging:
+            self._hanging_until_s = asyncio.get_running_loop().time() + HANGING_S
         if failed(record) and (again := self._again(record)) is not Again.SOON:
             self.forget()
             if again is Again.AFTER_CHANGE:
@@ -147,6 +158,16 @@ class Redials:
             return
         self.left = left - 1
         self._wait(wait_s, why, pause_s)
+
+    def _fetch_what_hangs(self, record: CallRecord) -> None:
+        """After a call that went well: one more, if it came too early for mail that hangs at the provider."""
+        wait_s = self._hanging_until_s - asyncio.get_running_loop().time()
+        self._hanging_until_s = -math.inf
+        rules_s, why = self._rules()
+        last = {answer.name: answer for answer in record.etrn}.values()
+        is_wanted = promise_of([*last]) is not None and self._config.redial_attempts > 0
+        if wait_s > 0 and is_wanted and not math.isinf(rules_s):
+            self._wait(rules_s, why, pause_s=wait_s, reason=_HANGS)
 
     def _again(self, record: CallRecord) -> Again:
         """When another call can help. If the modem bars one number, the others are left."""
@@ -182,10 +203,10 @@ class Redials:
     def _pause_s(self) -> float:
         return max(self._config.redial_pause_s, self._config.cooldown_s)
 
-    def _wait(self, rules_s: float, why: str, pause_s: float) -> None:
-        """Make the call after a pause, or later if the rules require it."""
+    def _wait(self, rules_s: float, why: str, pause_s: float, reason: str = "") -> None:
+        """Make the call after a pause (which has a `reason`), or later if the rules require it."""
         self._stop_timer()
-        self._why = why if rules_s > pause_s else ""
+        self._why = why if rules_s > pause_s else reason
         wait_s = max(pause_s, rules_s)
         self._timer = asyncio.get_running_loop().call_later(wait_s, self._now)
         self._on_pending(True)
