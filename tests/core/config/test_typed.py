@@ -346,3 +346,16 @@ def test_days_that_go_by_one_name() -> None:
     named = {name: len(days(name)) for name in ("weekdays", "workdays", "weekend", "weekends", "daily", "all")}
     assert named == {"weekdays": 5, "workdays": 5, "weekend": 2, "weekends": 2, "daily": 7, "all": 7}
     assert days("weekends") == ("sat", "sun") and days("workdays")[-1] == "fri"
+
+
+def test_every_unit_is_what_it_says() -> None:
+    minute, hour, day = 60, 60 * 60, 24 * 60 * 60
+    times = {"s sec second": 1, "min minute": minute, "h hour": hour, "d day": day, "w week": 7 * day}
+    sizes = {"b": 1, "k kb": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+    rates = {"bps bit/s bd baud": 1, "k kbps kbit/s": 1000, "mbit/s": 1_000_000}
+    for unit, words in (("seconds", times), ("bytes", sizes), ("bits per second", rates)):
+        for names, value in words.items():
+            assert {name: amount(f"3 {name}", unit) for name in names.split()} == dict.fromkeys(
+                names.split(), 3 * value
+            )
+    assert [amount("1 w", unit) for unit in ("minutes", "hours", "days")] == [7 * 24 * 60, 7 * 24, 7]

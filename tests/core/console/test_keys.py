@@ -236,3 +236,29 @@ def test_in_a_string_a_character_is_as_long_as_its_first_byte_says(char: bytes) 
 
 def test_only_the_bracket_of_the_linux_console_takes_one_more() -> None:
     assert keys(b"\x1b[]x") == ["x"]
+
+
+def test_control_characters_are_the_keys_of_emacs_and_a_shell() -> None:
+    meant = {
+        "A": Key.HOME,
+        "B": Key.LEFT,
+        "C": Key.INTERRUPT,
+        "D": Key.END_OF_INPUT,
+        "E": Key.END,
+        "F": Key.RIGHT,
+        "H": Key.BACKSPACE,
+        "I": Key.TAB,
+        "J": Key.ENTER,
+        "K": Key.KILL_END,
+        "L": Key.CLEAR,
+        "M": Key.ENTER,
+        "N": Key.DOWN,
+        "P": Key.UP,
+        "R": Key.REDRAW,
+        "U": Key.KILL_ALL,
+        "W": Key.KILL_WORD,
+        "Y": Key.YANK,
+    }
+    for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ":
+        assert keys(bytes((ord(letter) - 0x40,))) == ([meant[letter]] if letter in meant else []), letter
+    assert keys(b"\x7f") == [Key.BACKSPACE]

@@ -19,6 +19,7 @@ def answer(code: int, text: str = "words of the server") -> EtrnAnswer:
     ("code", "outcome"),
     [
         (250, EtrnOutcome.STARTED),
+        (254, EtrnOutcome.STARTED),
         (251, EtrnOutcome.NOTHING_WAITS),
         (252, EtrnOutcome.PENDING),
         (253, EtrnOutcome.PENDING),
@@ -34,7 +35,9 @@ def answer(code: int, text: str = "words of the server") -> EtrnAnswer:
         (503, EtrnOutcome.NOT_DONE),
         (504, EtrnOutcome.NOT_DONE),
         (530, EtrnOutcome.LOGIN_NEEDED),
+        (534, EtrnOutcome.LOGIN_NEEDED),
         (535, EtrnOutcome.LOGIN_NEEDED),
+        (538, EtrnOutcome.LOGIN_NEEDED),
         (550, EtrnOutcome.NOT_DONE),
         (553, EtrnOutcome.BAD_NAME),
         (554, EtrnOutcome.NOT_DONE),

@@ -98,6 +98,7 @@ def test_an_answer_that_was_too_long_on_the_way_is_not_used() -> None:
         ({"came_s": NOW - 1.25}, 0.25, True),  # a second of doubt about its own two times
         ({"came_s": NOW - 1.5}, 0.25, False),
         ({"came_s": NOW + 0.5}, 0.25, False),
+        ({"came_s": 10.0}, 0.25, False),  # in 1970
         ({}, 60.0, True),
         ({}, 60.5, False),
         ({"came_s": NOT_BEFORE, "left_s": NOT_BEFORE}, 0.25, True),

@@ -52,7 +52,7 @@ _TIMES_S = {
     "week": 604_800,
 }
 _UNITS_S = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86_400}
-_RATES = {"": 1, "bps": 1, "bit/s": 1, "bd": 1, "baud": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000, "mbit/s": 10**6}
+_RATES = {"bps": 1, "bit/s": 1, "bd": 1, "baud": 1, "k": 1000, "kbps": 1000, "kbit/s": 1000, "mbit/s": 10**6}
 EXAMPLES = {"bytes": "5M", "seconds": "90 s or 5 min", "minutes": "90 or 2 h", "hours": "36 or 2 d", "days": "30"}
 """Amounts in each unit, for error messages."""
 

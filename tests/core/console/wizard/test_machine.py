@@ -562,3 +562,9 @@ def test_a_character_that_nobody_can_see_is_refused(typed: str) -> None:
 )
 def test_a_fault_is_said_in_a_sentence(words: str, sentence: str) -> None:
     assert _sentence(words) == sentence
+
+
+def test_a_question_that_is_no_longer_asked_gives_way_to_the_first() -> None:
+    wizard = through(USUAL[:3])
+    wizard._at = "no such question"
+    assert wizard._step().name == "domain"
