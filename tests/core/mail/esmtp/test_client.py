@@ -1674,24 +1674,17 @@ def test_a_login_that_the_server_does_in_no_known_way_is_not_called_unprotected(
     assert "not protected" not in is_a(Ended, ended).reason and "GSSAPI" in is_a(Ended, ended).reason
 
 
-def test_how_long_each_step_of_the_opening_may_take() -> None:
-    """RFC 5321 §4.5.3.2.1 for the greeting, RFC 4954 §4 for a login."""
-    core = EsmtpClient(dataclasses.replace(REQUIRED, user="anna", password="x"), "mail.example")
-    limits = [known(core.waiting_for).limit_s]
-    for reply in (b"220 x\r\n", b"250-x\r\n250 STARTTLS\r\n", b"220 go\r\n"):
-        hear(core, reply)
-        core.data_to_send()
-        limits.append(known(core.waiting_for).limit_s)
-    core.tls_established(verified=True)
-    hear(core, b"250-x\r\n250 AUTH PLAIN\r\n")
+def test_a_server_may_close_before_it_has_heard_the_next_command() -> None:
+    [ended] = EsmtpClient(SETTINGS, "mail.example").receive(b"220 x\r\n421 closing\r\n")
+    assert is_a(Ended, ended).fate is SessionFate.NOT_SERVED
+
+
+def test_all_that_was_sent_was_carried_unless_something_else_is_known() -> None:
+    core = opened(b"SIZE")
+    core.submit(make_message(1), facts_of(BODY))
     core.data_to_send()
-    limits.append(known(core.waiting_for).limit_s)
-    assert limits == [300.0, 300.0, 120.0, 180.0, 180.0]
-    plain = EsmtpClient(SETTINGS, "mail.example")
-    hear(plain, b"220 x\r\n")
-    hear(plain, b"502 what\r\n")
-    plain.data_to_send()
-    assert (plain.phase, known(plain.waiting_for).limit_s) == (Phase.HELO, 300.0)
-    hear(plain, b"250 x\r\n")
-    plain.etrn("x.example")
-    assert known(plain.waiting_for).limit_s == 300.0
+    core.receive(b"250 ok\r\n250 ok\r\n354 go on\r\n")
+    core.feed(BODY[:10], last=False)
+    core.data_to_send()
+    [finished, _] = core.eof()
+    assert [is_a(Deferred, one).carried_bytes for one in is_a(Finished, finished).outcomes] == [10]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dialpost.core.mail.esmtp.expected import WAIT_S, Ask
+from dialpost.core.mail.esmtp.expected import WAIT_S, Ask, Expected, is_group
+from dialpost.core.mail.esmtp.extensions import Extensions
+from dialpost.core.mail.esmtp.transaction import Mail, Transaction
+from esmtp_talk import BODY, facts_of, make_message
 
 
 def test_each_reply_gets_the_time_that_rfc_5321_asks_for() -> None:
@@ -18,3 +21,9 @@ def test_each_reply_gets_the_time_that_rfc_5321_asks_for() -> None:
         Ask.CHUNK: 5,
         Ask.LAST_CHUNK: 10,
     }
+
+
+def test_two_replies_that_are_due_are_a_group() -> None:
+    transaction = Transaction(Mail(make_message(1), facts_of(BODY), Extensions(), "station.example"), [0])
+    first, behind = Expected(Ask.MAIL, transaction), Expected(Ask.RCPT, transaction, 0, behind=True)
+    assert [is_group(due) for due in ((), (first,), (behind,), (first, behind))] == [False, False, True, True]

@@ -71,6 +71,7 @@ def a_transaction(*, whole: bool = True, size: int = 0) -> Transaction:
         ([1, MAX_UNANSWERED_BYTES - 1], False),
         ([1] * (MAX_UNANSWERED_MESSAGES - 1), True),
         ([1] * MAX_UNANSWERED_MESSAGES, False),
+        ([1] * (MAX_UNANSWERED_MESSAGES + 1), False),
     ],
 )
 def test_a_lost_line_leaves_the_fate_of_few_messages_unknown(sizes: list[int], is_open: bool) -> None:

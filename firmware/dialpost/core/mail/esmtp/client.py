@@ -118,9 +118,7 @@ class EsmtpClient:
     @property
     def content_wanted(self) -> ContentRequest | None:
         """Content that may be sent now; answer with `feed` or `content_failed`."""
-        if self.phase is not Phase.OPEN or self._mailing is None:
-            return None
-        return self._mailing.content_wanted
+        return None if self._mailing is None else self._mailing.content_wanted
 
     @property
     def waiting_for(self) -> Waiting | None:
@@ -269,7 +267,7 @@ class EsmtpClient:
     def _may_be_answer(self, reply: Reply) -> bool:
         """Whether the server can have received what it would be answering. It may close the session at any time
         (RFC 5321 §3.8)."""
-        if reply.code == 421 or self.phase is Phase.QUIT:
+        if reply.code == 421:
             return True
         if self._mailing is None or self._etrn_name is not None:
             return self._wire.heard_bytes >= self._wire.put_bytes

@@ -262,7 +262,6 @@ class Mailing:
         self._unsettled.append(transaction)
         transaction.begin(self.refused_parameters)
         self._script.extend(script(transaction, with_reset=self._needs_reset, with_data=not self._offered.chunking))
-        self._needs_reset = False
         return True
 
     def _should_learn_first(self, transaction: Transaction) -> bool:

@@ -55,7 +55,7 @@ class ReplyReader:
             if len(self._line) > MAX_LINE_BYTES:
                 raise ProtocolError("the server sends a line without end")
             if not piece.endswith(b"\n"):
-                if not _BEGINNING.fullmatch(self._line[:4]):
+                if not _BEGINNING.fullmatch(self._line):
                     raise _no_reply(self._line)  # waiting for its end would be pointless
                 return
             raw, self._line = self._line, bytearray()
