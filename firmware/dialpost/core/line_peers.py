@@ -20,7 +20,7 @@ def is_line(interface: str) -> bool:
 
 def served_at_once(rate_bps: int) -> int:
     """How many of the provider's connections are served at once: enough to keep the line busy."""
-    return SERVED_AT_ONCE if rate_bps >= 14_400 else 3
+    return SERVED_AT_ONCE if rate_bps >= 14_400 else 4
 
 
 def level(total: int, needs: list[int]) -> int:

@@ -42,14 +42,12 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
 @pytest.mark.parametrize(
     ("rate_bps", "round_trip_s", "ratio", "standing", "segments"),
     [
-        (33_600, 0.0, 1.0, Standing.LEAN, 1),
         (33_600, 0.0, 1.0, Standing.BESIDE, 3),
         (33_600, 0.0, 1.0, Standing.ALONE, 8),  # a second: 4200 bytes
-        (33_600, 0.15, 1.0, Standing.LEAN, 3),  # the line holds 630
-        (33_600, 0.15, 3.0, Standing.LEAN, 5),  # 1890
+        (33_600, 0.15, 1.0, Standing.BESIDE, 5),  # the line holds 630
         (33_600, 0.15, 3.0, Standing.BESIDE, 12),  # 1890 and 4410
-        (2400, 1.8, 1.0, Standing.LEAN, 4),  # 540 and one of 256
-        (2400, 1.8, 1.0, Standing.ALONE, 6),  # three
+        (2400, 1.8, 1.0, Standing.BESIDE, 6),  # 540 and three of 256
+        (2400, 1.8, 1.0, Standing.ALONE, 6),
         (2400, 1.8, 3.0, Standing.ALONE, 10),  # 1620 and 900
     ],
 )
@@ -80,4 +78,4 @@ def test_the_rates_at_which_segments_grow() -> None:
 
 def test_odd_rates_are_not_rounded_to_whole_bytes() -> None:
     segment = mtu_for(15) - 40
-    assert in_flight_bytes(15, 10_000.0, 1.0, Standing.LEAN) == (18_750 // segment + 2) * segment
+    assert in_flight_bytes(15, 10_000.0, 1.0, Standing.BESIDE) == (18_750 // segment + 4) * segment

@@ -52,9 +52,7 @@ class Standing(Enum):
     ALONE = (3, 1.0)
     """Nothing comes the other way that would have to wait."""
     BESIDE = (3, 0.35)
-    """Both directions are full."""
-    LEAN = (1, 0.0)
-    """The other way goes in lock-step, and each of its replies waits behind this."""
+    """Something goes the other way, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,10 @@ The rate comes from the modem before the network is up; the round trip from ever
 shortest counts (the others had queues); the compression from the kernel's counts, looked at when somebody asks, at
 most each LOOK_S. Outgoing mail asks before it writes, incoming mail when it shares its windows.
 
-How much may wait in the buffers beside that depends on the other direction. Alone, a direction may fill them. Both
-fill the line only if both have as much time of it in flight, because each is clocked by acknowledgements that wait
-behind the other; so outbound may have what inbound was given. And while inbound mail is expected, or comes and
-doesn't fill the line (greetings, or small messages in lock-step), each of its round trips waits behind ours: then
-outbound hands over a packet at a time, when the one before has nearly left (core/line/backlog).
+How much may wait in the buffers beside that depends on the other direction. Alone, a direction may fill them. But
+whatever waits here delays the acknowledgements of what comes, and our replies. So while inbound mail comes or is
+expected, outbound hands over a packet at a time, when the one before has nearly left (core/line/backlog): the line
+stays full, and next to nothing waits in front of it.
 
 Runs in the event loop.
 """
@@ -30,15 +29,11 @@ from dialpost.core.line.shaping import (
 )
 
 LOOK_S = 1.0
-FULL = 0.75
-"""The part of the line's rate from which on a direction counts as full."""
 EXPECTED_S = 40.0
 """Inbound mail is expected for this long from the start of a call, and after the provider's last connection."""
-AHEAD_S = 0.04
+AHEAD_S = 0.05
 """How much of the line's time may still wait when the next packet is handed over: it must not run dry before."""
 UNLIMITED = 1 << 30
-_NEW_PART = 0.15
-"""How much the last second counts in that: a message that comes at once is not yet a full line."""
 
 
 class LinePace:
@@ -60,7 +55,6 @@ class LinePace:
         self._given = 0
         self._inbound_s = self._monotonic()
         self._backlog = Backlog(rate_bps)
-        self._busy_down, self._wire_down = 0.0, 0
 
     def heard(self, round_trip_s: float) -> None:
         """The shortest round trip that a connection has seen."""
@@ -92,25 +86,23 @@ class LinePace:
             self.heard(round_trip_s)
         self._look()
         self._asked_s = self._monotonic()
-        if self._given and self._busy_down >= FULL:
-            paced = round(self._given / self._down.value * self._up.value)
-            return max(self._bytes(self._up, Standing.BESIDE), paced) - in_flight
         if self._asked_s - self._inbound_s >= EXPECTED_S and not self._given:
             return self._bytes(self._up, Standing.ALONE) - in_flight
         return self._lean_room(self._asked_s, in_flight)
 
     def _lean_room(self, now_s: float, in_flight: int) -> int:
-        """A packet at a time. Acknowledgements may be late then: they wait behind what comes.
-
-        Where nobody counts what the line was given, all that is in flight has to fit it.
+        """A packet at a time, if what the line was given is counted. Its acknowledgement comes late, behind inbound
+        mail.
         """
         crossed = self._count()
         if crossed is None:
-            return self._bytes(self._up, Standing.LEAN) - in_flight
+            return self._bytes(self._up, Standing.BESIDE) - in_flight
         waits_s = self._backlog.waits_s(now_s, crossed.wire_up)
         if waits_s > AHEAD_S and in_flight:
             return 0
-        return min(self._bytes(self._up, Standing.ALONE) - in_flight, segment_bytes(self._rate_bps, self._mtu))
+        behind = round(self._given / self._down.value * self._up.value)
+        room = self._bytes(self._up, Standing.ALONE) + behind - in_flight
+        return min(room, segment_bytes(self._rate_bps, self._mtu))
 
     def _bytes(self, ratio: Ratio, standing: Standing) -> int:
         round_trip_s = ASSUMED_ROUND_TRIP_S if self._round_trip_s is None else self._round_trip_s
@@ -120,12 +112,8 @@ class LinePace:
         now_s = self._monotonic()
         if self._looked_s is not None and now_s - self._looked_s < LOOK_S:
             return
-        before_s, self._looked_s = self._looked_s, now_s
+        self._looked_s = now_s
         crossed = self._count()
         if crossed is not None:
-            if before_s is not None:
-                carried = max(0, crossed.wire_down - self._wire_down) * 8 / (now_s - before_s)
-                self._busy_down += (carried / self._rate_bps - self._busy_down) * _NEW_PART
-            self._wire_down = crossed.wire_down
             self._up.saw(crossed.plain_up, crossed.wire_up)
             self._down.saw(crossed.plain_down, crossed.wire_down)
