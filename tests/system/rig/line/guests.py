@@ -133,9 +133,18 @@ class ProviderGuest(MailGuest):
         self.wait_ready()
         if self._mail.prepare:
             self.run("sh", "-ec", self._mail.prepare)
-        self.start(*self._mail.command, name="mail-server")
+        self.start_mail()
         self.wait_for_port()
         return self
+
+    def start_mail(self) -> None:
+        """Start the mail server; `wait_for_port` returns when it greets."""
+        self.start(*self._mail.command, name="mail-server")
+
+    def stop_mail(self) -> None:
+        """End the mail server: connections to it are refused from now on."""
+        self.signal("mail-server")
+        self.wait("mail-server")
 
     def afresh(
         self,
@@ -150,9 +159,8 @@ class ProviderGuest(MailGuest):
             self.write(path, content)
         self.run("sh", "-ec", self._mail.clear)
         if self.kind != "postfix":  # its processes of calls that were cut would deliver what is gone
-            self.signal("mail-server", signal.SIGKILL)
-            self.wait("mail-server")
-            self.start(*self._mail.command, name="mail-server")
+            self.stop_mail()
+            self.start_mail()
         self.wait_for_port()
 
     def carrier(self, up: bool) -> None:
