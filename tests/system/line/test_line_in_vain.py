@@ -46,6 +46,7 @@ class Policy(socketserver.StreamRequestHandler):
             self.wfile.write(b"action=DEFER Greylisted, try again later\\n\\n" if waits else b"action=DUNNO\\n\\n")
 
 
+socketserver.ThreadingTCPServer.allow_reuse_address = True
 server = socketserver.ThreadingTCPServer(("127.0.0.1", 10023), Policy)
 print("ready", flush=True)
 server.serve_forever()
@@ -106,14 +107,15 @@ def test_a_hub_that_refuses_connections_after_connect(exchange: Exchange, second
 def test_a_hub_that_greylists(exchange: Exchange, seconds: int, calls: int) -> None:
     exchange.afresh(_SETTINGS, main=_RESTRICTIONS)
     exchange.provider.write(_POLICY, _GREYLIST)
-    exchange.provider.start("python3", _POLICY, str(seconds), name="greylist")
+    name = f"greylist-{seconds}"
+    exchange.provider.start("python3", _POLICY, str(seconds), name=name)
     try:
-        exchange.provider.wait_for_log("greylist", "ready")
-        exchange.load(_MAIL, _MAIL)
+        exchange.provider.wait_for_log(name, "ready")
+        exchange.load([], _MAIL)  # a call that fetched mail would not be redialled
         records = _call(exchange, calls=calls)
     finally:
-        exchange.provider.signal("greylist")
-        exchange.provider.wait("greylist")
+        exchange.provider.signal(name)
+        exchange.provider.wait(name)
     for record in records[:-1]:
         assert (record["sent"], record["deferred"], record["hangup_reason"]) == (0, 3, "deferred")
         assert record["hangup_detail"].startswith("3 deferred; 10.64.0.1: 450 4.7.1 ")
