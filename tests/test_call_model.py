@@ -14,8 +14,8 @@ from call_model.matrix import scene_of
 from call_model.network import PROVIDER, STATION, ModelLoop, Network
 from call_model.packet import Packet
 from call_model.play import Played, play
-from call_model.tcp import TcpSettings
 from call_model.transport import ModelTransport
+from call_model.windows import TcpSettings
 from dialpost.edge.mail.smtp_server.interface import LineWire
 
 LINE = LineRate(33_600, 0.150)

@@ -9,6 +9,7 @@ less the four bytes that every flush ends with; HDLC's frame with its escapes (R
 from __future__ import annotations
 
 import asyncio
+import random
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from call_model.headers import VanJacobson
 from call_model.packet import Packet
 
+_INSTANT_S = 1e-7
+"""The loop runs timers of the same time in no order."""
 _FLUSH_BYTES = 4
 _DEFLATED = b"\xfd"
 _SEQUENCE_BYTES, _FCS_BYTES, _FLAG_BYTES = 2, 2, 1
@@ -23,10 +26,15 @@ _SEQUENCE_BYTES, _FCS_BYTES, _FLAG_BYTES = 2, 2, 1
 
 @dataclass(frozen=True, slots=True)
 class LineRate:
-    """Bits per second each way, and the seconds of a round trip of an idle line."""
+    """Bits per second each way, and the seconds of a round trip of an idle line.
+
+    `wakes_s`: until a host does something with what has arrived, at most; never quite the same. Without it two
+    connections may follow each other in lock-step, or collide, for a whole call, by a millisecond at its start.
+    """
 
     rate_bps: int = 33_600
     rtt_s: float = 0.150
+    wakes_s: float = 0.0
 
     def seconds(self, count: float) -> float:
         """How long this many bytes take."""
@@ -40,7 +48,8 @@ class Way:
         self._loop, self._line, self._deflates = loop, line, deflates
         self._headers = VanJacobson()
         self._zip = zlib.compressobj(6, zlib.DEFLATED, -15, 8)
-        self._free_s = 0.0
+        self._free_s = self._taken_s = 0.0
+        self._chance = random.Random(1)
         self.carried = self.plain = self.wire = 0
         self.busy_s = 0.0
 
@@ -54,7 +63,9 @@ class Way:
         took_s = self._line.seconds(count)
         self._free_s = max(self._loop.time(), self._free_s) + took_s
         self.busy_s += took_s
-        self._loop.call_at(self._free_s + self._line.rtt_s / 2, arrived)
+        arrives_s = self._free_s + self._line.rtt_s / 2 + self._chance.uniform(0.0, self._line.wakes_s)
+        self._taken_s = max(self._taken_s + _INSTANT_S, arrives_s)  # what comes first is taken first
+        self._loop.call_at(self._taken_s, arrived)
 
     @property
     def queued_s(self) -> float:

@@ -18,10 +18,10 @@ from dialpost.flow.line.modem.dialled_line import LineWatcher
 class LinkTimes:
     """Of the real cells: exchanges of LCP, CHAP, IPCP and CCP, and their bytes each way; programs on the way."""
 
-    exchanges: int = 5
+    exchanges: int = 4
     bytes_each_way: int = 350
-    programs_s: float = 2.3
-    hang_up_s: float = 3.2
+    programs_s: float = 3.0
+    hang_up_s: float = 2.2
 
 
 class ModelLink:

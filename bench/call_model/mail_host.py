@@ -29,7 +29,7 @@ class Manners:
     recipient: str = "250 2.1.5 Ok"
     commits_s: float = 0.02
     greets_after_s: float = 0.0
-    refuses: int = 0  # the first messages, with a 450 each
+    refuses: int = 0  # the first recipients, with a 450 each
 
 
 @dataclass
@@ -80,12 +80,14 @@ class MailHost:
         self._on_etrn()
         return self.manners.etrn
 
+    def refuses(self) -> bool:
+        """Whether it refuses a recipient for now (RFC 6647)."""
+        self._refusals -= 1
+        return self._refusals >= 0
+
     async def accept(self) -> str:
         """The reply to a whole message."""
         await asyncio.sleep(self.manners.commits_s)
-        if self._refusals > 0:
-            self._refusals -= 1
-            return "450 4.7.1 Try again later"
         self.received.times_s.append(asyncio.get_running_loop().time())
         return self.manners.accepted
 
@@ -94,6 +96,7 @@ class _Session:
     def __init__(self, host: MailHost, channel: Channel, tls: ssl.SSLContext | None) -> None:
         self._host, self._channel, self._tls = host, channel, tls
         self._replies: list[str] = []
+        self._has_recipient = False
 
     async def converse(self) -> None:
         while True:
@@ -123,6 +126,11 @@ class _Session:
             return self._ehlo(manners)
         if verb == "ETRN":
             return [await self._host.etrn()]
+        if verb == "RCPT" and self._host.refuses():
+            return ["450 4.2.0 Greylisted, try again later"]
+        self._has_recipient = verb == "RCPT" or (self._has_recipient and verb != "MAIL")
+        if verb == "DATA" and not self._has_recipient:
+            return ["554 5.5.1 No valid recipients"]
         if verb == "DATA":
             self._flush("354 End data with <CR><LF>.<CR><LF>")
             while await self._channel.line() != b".\r\n":
@@ -131,6 +139,8 @@ class _Session:
         if verb == "BDAT":
             _, size, *last = command.split()
             await self._channel.exactly(int(size))
+            if not self._has_recipient:
+                return ["554 5.5.1 No valid recipients"]
             return [await self._host.accept() if last else f"250 2.0.0 Ok: {size} bytes"]
         said = {"MAIL": manners.sender, "RCPT": manners.recipient, "QUIT": "221 2.0.0 Bye"}
         return [said.get(verb, "250 2.0.0 Ok")]

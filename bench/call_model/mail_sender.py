@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import ssl
 from dataclasses import dataclass
 
@@ -31,30 +30,15 @@ class Message:
         return b"".join(b"." + line if line.startswith(b".") else line for line in lines) + b".\r\n"
 
 
-class Wakes:
-    """What a program takes until it goes on after a reply: never quite the same.
-
-    Without it two connections may follow each other in lock-step for a whole call, or collide for a whole call, by
-    a millisecond at its start.
-    """
-
-    def __init__(self, most_s: float) -> None:
-        self._most_s, self._chance = most_s, random.Random(1)
-
-    async def up(self) -> None:
-        """Wait that long."""
-        await asyncio.sleep(self._chance.uniform(0.0, self._most_s))
-
-
 class Sender:
     """A connection to the station. Each method is one wait for replies. Raises: GoneError, DeferredError."""
 
-    def __init__(self, channel: Channel, wakes: Wakes) -> None:
-        self._channel, self._wakes = channel, wakes
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._offered: set[str] = set()
 
     @staticmethod
-    async def connected(network: Network, wakes: Wakes) -> Sender:
+    async def connected(network: Network) -> Sender:
         """Connect, and wait for the greeting."""
         try:
             end, sock = await network.connect(PROVIDER, STATION, 25)
@@ -62,7 +46,7 @@ class Sender:
             raise GoneError from error
         channel = Channel()
         ModelTransport(asyncio.get_running_loop(), end, sock).begins(channel)
-        sender = Sender(channel, wakes)
+        sender = Sender(channel)
         await sender._expect(220)
         return sender
 
@@ -135,5 +119,4 @@ class Sender:
             code, lines = await self._channel.reply()
             if code != wanted:
                 raise DeferredError(f"{code} {lines}")
-        await self._wakes.up()
         return lines

@@ -1,8 +1,9 @@
 """`make bench ARGS="--only call-model"`: the matrix of calls in virtual time, then made-up providers.
 
-Each cell of call_cells is played with the real station (call_model/play); beside it stands what a perfect station
-would have needed with that provider, and, where bench-calls.json has the same cell of a real run, how far the model
-is from it. The worst cell comes first. All is kept in bench-call-model.json.
+Each cell of call_cells is played with the real station (call_model/play). Beside it stands what a perfect station
+would have needed with that provider. Where bench-calls.json has a real run of the cell, it is also played on a
+machine as busy as that one was (call_model/guests), with the deviation. The worst cell comes first. All is kept in
+bench-call-model.json.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 from rig.servers.certificates import Authority
 
 from call_cells import SETS, UNSHAPED, Cell, chosen, dialpost_settings
+from call_model.guests import at_load
 from call_model.line import LineRate
 from call_model.play import Scene, play
 from call_model.providers import KINDS
@@ -28,6 +30,9 @@ from figures import Amounts, Row, show
 KEPT = Path("bench-call-model.json")
 REAL = Path("bench-calls.json")
 """What `--only call` measured."""
+NEAR = 0.10
+WAKES_S = 0.03
+"""Of a guest on a machine that is not busy."""
 
 
 def call_model(work: Path, amounts: Amounts) -> list[Row]:
@@ -39,9 +44,10 @@ def call_model(work: Path, amounts: Amounts) -> list[Row]:
     for cell, stations in chosen(amounts.cells).items():
         for station in ("dialpost", UNSHAPED):
             if station in stations:
-                found = played(cell, shaping=station == "dialpost")
+                measured = real.get(cell.name, {}).get(station)
+                found = played(cell, measured, shaping=station == "dialpost")
                 kept.setdefault(cell.name, {})[station] = found
-                heads.append((found["across_s"] / found["perfect_s"], _rows(cell, station, found, real)))
+                heads.append((found["across_s"] / found["perfect_s"], _rows(cell, station, found)))
     rows: list[Row] = []
     for _, some in sorted(heads, key=lambda one: one[0], reverse=True):
         for row in some:
@@ -55,23 +61,36 @@ def call_model(work: Path, amounts: Amounts) -> list[Row]:
     return rows
 
 
-def played(cell: Cell, *, shaping: bool = True) -> dict[str, Any]:
-    """One cell: what it took, and what a perfect station would have needed."""
+def played(cell: Cell, real: Mapping[str, Any] | None = None, *, shaping: bool = True) -> dict[str, Any]:
+    """One cell: what it took, and what a perfect station would have needed.
+
+    Beside a real run it is played once more on a machine as busy as the one of that run.
+    """
     scene = scene_of(cell, shaping=shaping)
     took = play(scene)
     tls = cell.tls == "shipped"
-    return asdict(took) | {
+    found = asdict(took) | {
         "across_s": took.across_s,
         "ratio": took.ratio,
         "promised": cell.promised,
         "perfect_s": scene.perfect_s(tls=tls),
     }
+    if real is not None:
+        busy = play(at_load(scene, real["load"]))
+        found |= {
+            "real": {
+                key: real[key] for key in ("across_s", "inbound_s", "outbound_s", "hang_up_s", "load", "when")
+            },
+            "at_its_load": asdict(busy) | {"across_s": busy.across_s},
+            "deviation": busy.across_s / real["across_s"] - 1,
+        }
+    return found
 
 
-def scene_of(cell: Cell, *, shaping: bool = True) -> Scene:
+def scene_of(cell: Cell, *, shaping: bool = True, wakes_s: float = WAKES_S) -> Scene:
     """The same line, mail, provider and settings as in the real cell."""
     mail = SETS[cell.mail_set]
-    line = LineRate(mail.line.rate_bps, mail.line.rtt_s)
+    line = LineRate(mail.line.rate_bps, mail.line.rtt_s, wakes_s)
     settings = dialpost_settings(cell, shaping=shaping)
     return Scene(line, KINDS[cell.provider], mail.inbound, mail.outbound, settings, tls_contexts())
 
@@ -87,7 +106,7 @@ def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, client
 
 
-def _rows(cell: Cell, station: str, found: Mapping[str, Any], real: Mapping[str, Any]) -> list[Row]:
+def _rows(cell: Cell, station: str, found: Mapping[str, Any]) -> list[Row]:
     name = cell.name if station == "dialpost" else f"{cell.name} {station}"
     ratio, promised = found["ratio"], cell.promised if station == "dialpost" else None
     is_kept = ratio <= promised if promised else None
@@ -102,10 +121,12 @@ def _rows(cell: Cell, station: str, found: Mapping[str, Any], real: Mapping[str,
         ("outbound", found["outbound_s"], "s", "", None),
         ("hung up", found["hang_up_s"], "s", "", None),
     ]
-    measured = real.get(cell.name, {}).get(station)
-    if measured is not None:
-        off = 100 * (found["across_s"] / measured["across_s"] - 1)
-        figures.append(("from the real run", off, f"% (load {measured['load']:.0f})", "", None))
+    if "real" in found:
+        load = f"at its load of {found['real']['load']:.0f}"
+        figures.append(("across, real run", found["real"]["across_s"], "s", "", None))
+        figures.append((f"across {load}", found["at_its_load"]["across_s"], "s", "", None))
+        is_near = abs(found["deviation"]) <= NEAR
+        figures.append(("deviation from the real run", 100 * found["deviation"], "%", "within 10", is_near))
     return [
         Row("call-model", f"{name} {what}", value, None, unit, promise, kept)
         for what, value, unit, promise, kept in figures

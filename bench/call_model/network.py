@@ -12,13 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from call_model.line import LineRate, Way
-from call_model.tcp import TcpEnd, TcpSettings
+from call_model.tcp import TcpEnd
 from call_model.transport import ModelSocket, ModelTransport
+from call_model.windows import TcpSettings
 from virtual_time import VirtualTimeLoop
 
 STATION, PROVIDER, LAN = "10.64.0.2", "10.64.0.1", "127.0.0.1"
 INTERFACE = "ppp0"
 _LAN_RATE = LineRate(1_000_000_000, 0.0001)
+_TICK_S = 1e-8
 _AGAIN_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 """After which times a SYN is sent again (RFC 6298 §2); by a host whose route says nothing else."""
 
@@ -72,12 +74,12 @@ class Network:
                 answered.set_exception(ConnectionRefusedError(111, "Connection refused"))
                 return
             now_s = self._loop.time()
-            client.opens(server.offered_to, now_s - began_s)
+            client.opens(server.window.edge, now_s - began_s)
             out.send(client.first_ack(), lambda _: accepted(factory, came_s))
             answered.set_result(now_s)
 
         def accepted(factory: Factory, came_s: float) -> None:
-            server.opens(client.offered_to, self._loop.time() - came_s)
+            server.opens(client.window.edge, self._loop.time() - came_s)
             interface = "lo" if other == LAN else INTERFACE
             sock = ModelSocket(interface, at, (host, 40_000 + flow), server)
             ModelTransport(self._loop, server, sock).begins(factory())
@@ -120,6 +122,7 @@ class ModelLoop(VirtualTimeLoop):
 
     def __init__(self) -> None:
         super().__init__()
+        self.jumping.tick_s = _TICK_S
         self.network = Network(self)
 
     async def create_server(  # type: ignore[override]

@@ -26,10 +26,10 @@ from call_model.perfect import perfect_s, waiting
 from call_model.processes import Processes
 from call_model.providers import Provider, ProviderKind
 from call_model.submission import submit
-from call_model.tcp import TcpSettings
+from call_model.windows import TcpSettings
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.text import parse_config
-from dialpost.core.line.shaping import FIRST_SEGMENTS, HEADERS_BYTES, mtu_for, shape
+from dialpost.core.line.shaping import FIRST_SEGMENTS, HEADERS_BYTES, LEAST_RTO_S, mtu_for, shape
 from dialpost.flow.line.pace import LinePace
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.station import Station
@@ -116,8 +116,8 @@ class _Play:
         try:
             await station.accounts.add("anna", PASSWORD)
             await submit(self._network, messages(self._scene.outbound, "out"))
-            inbound = messages(self._scene.inbound, "in")
-            provider.queue.extend(Message(_received(one, kind)) for one in reversed(inbound))
+            inbound = [Message(_received(one, kind)) for one in messages(self._scene.inbound, "in")]
+            provider.queue.extend(reversed(inbound) if kind.name == "postfix" else inbound)  # as in the real cells
             watching = asyncio.create_task(self._watch(station.inbound))
             station.calls.request(CallReason.COMMAND)
             await station.calls.finished()
@@ -135,7 +135,7 @@ class _Play:
         shaped = shape(line.rate_bps, ppp.mtu)
         is_shaped = ppp.shaping and shaped.delay_based
         window = shaped.window if is_shaped and shaped.window else _DEFAULT_WINDOW
-        up = TcpSettings(mss, FIRST_SEGMENTS if is_shaped else 10, window)
+        up = TcpSettings(mss, FIRST_SEGMENTS, window, LEAST_RTO_S) if is_shaped else TcpSettings(mss, 10, window)
         self._network.lays(line, up, TcpSettings(mss, 10, _DEFAULT_WINDOW))
 
     def _station(self) -> tuple[Station, ModelLink]:

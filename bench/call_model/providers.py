@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from call_model.channel import GoneError
 from call_model.mail_host import Manners
-from call_model.mail_sender import DeferredError, Message, Sender, Wakes
+from call_model.mail_sender import DeferredError, Message, Sender
 from call_model.network import Network
 from call_model.processes import Processes
 
@@ -67,7 +67,7 @@ _SENDMAIL = Manners(
 class ProviderKind:
     """`connections` at most; `begins_s` from ETRN until the queue runs; `activates_s` for each message of it;
     `starts_s` of a process; `between_s` before each message (a process of its own, a look at a database); `gap_s`
-    is a pause that nobody asked for; `wakes_s` is the most that a program takes to go on after a reply.
+    is a pause that nobody asked for.
     """
 
     name: str = "postfix"
@@ -75,17 +75,16 @@ class ProviderKind:
     connections: int = 20
     begins_s: float = 0.5
     activates_s: float = 0.04
-    starts_s: float = 0.4
+    starts_s: float = 0.3
     between_s: float = 0.0
     offers_tls: bool = True
     gap_s: float = 0.0
-    wakes_s: float = 0.06
 
 
 KINDS = {
     "postfix-2": ProviderKind(connections=2),
     "postfix-20": ProviderKind(),
-    "exim": ProviderKind("exim", _EXIM, 1, between_s=0.9, offers_tls=False),
+    "exim": ProviderKind("exim", _EXIM, 1, between_s=0.4, offers_tls=False),
     "sendmail": ProviderKind("sendmail", _SENDMAIL, 1, between_s=0.05),
 }
 
@@ -98,7 +97,7 @@ class Provider:
         self.queue: deque[Message] = deque()
         self.sent = 0
         self.first_s: float | None = None
-        self._processes, self._wakes = Processes(kind.starts_s), Wakes(kind.wakes_s)
+        self._processes = Processes(kind.starts_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: asyncio.Task[None] | None = None
 
@@ -126,7 +125,7 @@ class Provider:
         return task
 
     async def _connect(self) -> Sender:
-        sender = await Sender.connected(self._network, self._wakes)
+        sender = await Sender.connected(self._network)
         await sender.hello()
         await sender.secure(self._tls)
         return sender

@@ -143,5 +143,6 @@ def _words(scene: Scene) -> str:
     sent = ", ".join(f"{count} x {size}" for size, count in scene.outbound) or "nothing"
     return (
         f"{line.rate_bps} bit/s, {line.rtt_s:.2f} s, {kind.name} {kind.connections} connections, begins "
-        f"{kind.begins_s:.1f} s, gap {kind.gap_s:.1f} s, in {mail}, out {sent}"
+        f"{kind.begins_s:.1f} s, gap {kind.gap_s:.1f} s, greets after {kind.manners.greets_after_s:.1f} s, refuses "
+        f"{kind.manners.refuses}, in {mail}, out {sent}"
     )

@@ -2,51 +2,21 @@
 
 Sending: slow start from the route's first segments, no more than the peer's window, whole segments or the rest of
 what there is. Acknowledging (tcp_input.c): at once each second segment, and every one while the connection is young
-and has not answered; otherwise after 40 ms, or with the next data. Windows (tcp_output.c, `__tcp_select_window`):
-whole segments, never withdrawn; TCP_WINDOW_CLAMP as in Linux 6.7 and newer.
+and has not answered; otherwise after 40 ms, or with the next data. Nothing is lost, but an acknowledgement may be
+later than the time-out: then the first segment crosses once more, in vain, as with F-RTO (RFC 5682).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
-from math import inf
-from typing import Protocol
 
+from call_model.acks import DelayedAcks, Reader
 from call_model.line import Way
 from call_model.packet import Packet
+from call_model.windows import ReceiveWindow, RoundTrips, TcpSettings
 
-DELAYED_ACK_S = 0.04
-_QUICK_ACKS = 16
-_LEAST_CLAMP = 1152  # half of SOCK_MIN_RCVBUF
-_GROWS_FROM_BYTES = 128
 _MOST_CWND = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class TcpSettings:
-    """Of a side: the largest segment, the segments it begins with, its first receive window."""
-
-    mss: int = 536
-    first_segments: int = 10
-    window: int = 64_240
-
-
-class Reader(Protocol):
-    """Who takes what arrives."""
-
-    def came(self, data: bytes) -> None:
-        """Data in order."""
-
-    def ended(self) -> None:
-        """The peer sends no more."""
-
-    def broke(self) -> None:
-        """The peer reset the connection."""
-
-    def drained(self) -> None:
-        """The peer acknowledged something."""
 
 
 class TcpEnd:
@@ -66,15 +36,13 @@ class TcpEnd:
         self._fin_at: int | None = None
         self._sent_at: deque[tuple[int, float]] = deque()
         self._number = 0
-        self.min_rtt_s = inf
+        self._again: asyncio.TimerHandle | None = None
+        self._is_again = False
+        self.round_trips = RoundTrips(settings.least_rto_s)
         # Receiving
         self._came_to = 1
-        self._acked_to = 1
-        self._clamp = settings.window
-        self._slow_window = settings.window
-        self._offered_to = 1 + self._window()
-        self._quick = _QUICK_ACKS
-        self._ack_timer: asyncio.TimerHandle | None = None
+        self.window = ReceiveWindow(settings)
+        self._acks = DelayedAcks(loop, settings.mss, self._acknowledge)
         self._held: list[bytes] = []
         self.is_paused = False
         self.is_dead = self.is_deaf = False
@@ -102,16 +70,6 @@ class TcpEnd:
         """Bytes sent."""
         return self._next - 1
 
-    @property
-    def clamp(self) -> int:
-        """TCP_WINDOW_CLAMP."""
-        return self._clamp
-
-    def set_clamp(self, value: int) -> None:
-        """A smaller one withdraws nothing; a larger one grows into the window with what comes."""
-        self._clamp = max(value, _LEAST_CLAMP)
-        self._slow_window = min(self._slow_window, self._clamp)
-
     # -- the handshake --------------------------------------------------------------------------------
 
     def join(self, peer: TcpEnd) -> None:
@@ -120,7 +78,7 @@ class TcpEnd:
 
     def handshake(self) -> Packet:
         """A SYN or the answer to it."""
-        return Packet(self._flow, self._numbered(), 0, 0, self._offered_to - 1, syn=True)
+        return Packet(self._flow, self._numbered(), 0, 0, self.window.edge - 1, syn=True)
 
     def first_ack(self) -> Packet:
         """The client's answer to the answer."""
@@ -129,12 +87,7 @@ class TcpEnd:
     def opens(self, edge: int, rtt_s: float) -> None:
         """The handshake is over: the peer offers to take data up to `edge`."""
         self._edge = self._widest = edge
-        self.min_rtt_s = min(self.min_rtt_s, rtt_s)
-
-    @property
-    def offered_to(self) -> int:
-        """The edge of the window offered."""
-        return self._offered_to
+        self.round_trips.took(rtt_s)
 
     # -- sending --------------------------------------------------------------------------------------
 
@@ -170,24 +123,18 @@ class TcpEnd:
             data = bytes(self._out[start : start + size])
             self._next += size
             self._sent_at.append((self._next, self._loop.time()))
-            self._send_data(data)
+            self._acks.answers()
+            self._send(self._packet(self._next - size, data))
+            if self._again is None:
+                self._watch()
         if self._next == self._fin_at:
             self._next += 1
             self._send(self._packet(self._next - 1, fin=True))
 
-    def _send_data(self, data: bytes) -> None:
-        self._quick = 0  # it answers: later acknowledgements may wait for data to go with
-        self._send(self._packet(self._next - len(data), data=data))
-
     def _packet(self, seq: int, data: bytes = b"", *, fin: bool = False) -> Packet:
         """With it goes what there is to acknowledge."""
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
-            self._ack_timer = None
-        self._acked_to = self._came_to
-        if not self.is_paused:
-            self._offered_to = max(self._offered_to, self._came_to + self._window())
-        window = self._offered_to - self._came_to
+        self._acks.sent(self._came_to)
+        window = self.window.offer(self._came_to, is_open=not self.is_paused)
         return Packet(self._flow, self._numbered(), seq, self._came_to, window, data, fin=fin)
 
     def _numbered(self) -> int:
@@ -199,9 +146,19 @@ class TcpEnd:
         assert peer is not None
         self._way.send(packet, peer.take)
 
-    def _window(self) -> int:
-        mss = self.settings.mss
-        return min(self._clamp, self._slow_window) // mss * mss
+    def _watch(self) -> None:
+        """Begin to wait for the first segment's acknowledgement."""
+        if self._again is not None:
+            self._again.cancel()
+        waits = bool(self._sent_at) and not self.is_dead
+        self._again = self._loop.call_later(self.round_trips.time_out_s, self._send_again) if waits else None
+
+    def _send_again(self) -> None:
+        self.round_trips.timed_out()
+        size = self._sent_at[0][0] - self._first
+        self._send(self._packet(self._first, data=bytes(self._out[:size])))
+        self._is_again = True
+        self._watch()
 
     # -- receiving ------------------------------------------------------------------------------------
 
@@ -221,6 +178,8 @@ class TcpEnd:
         self._take_ack(packet)
         if packet.end > self._came_to:
             self._take_data(packet)
+        elif packet.data:  # it crossed twice
+            self._acknowledge()
         self._push()
 
     def begins(self, reader: Reader) -> None:
@@ -240,8 +199,11 @@ class TcpEnd:
         while self._sent_at and self._sent_at[0][0] <= packet.ack:
             _, at_s = self._sent_at.popleft()
             self._cwnd = min(self._cwnd + 1, _MOST_CWND)
-            if not self._sent_at or self._sent_at[0][0] > packet.ack:
-                self.min_rtt_s = min(self.min_rtt_s, self._loop.time() - at_s)
+            is_last = not self._sent_at or self._sent_at[0][0] > packet.ack
+            if is_last and not self._is_again:  # of what went twice nobody knows (RFC 6298 §3)
+                self.round_trips.took(self._loop.time() - at_s)
+        self._is_again = False
+        self._watch()
         del self._out[:acked]
         self._first = packet.ack
         if self._fin_at is not None and self._first > self._fin_at and self._peer_ended:
@@ -253,8 +215,7 @@ class TcpEnd:
         assert self.reader is not None
         data = packet.data[self._came_to - packet.seq :]
         self._came_to = packet.end
-        if len(data) >= _GROWS_FROM_BYTES:
-            self._slow_window = min(self._clamp, self._slow_window + 2 * self.settings.mss)
+        self.window.came(len(data))
         if self.is_deaf and data:
             self.abort()
             return
@@ -269,16 +230,8 @@ class TcpEnd:
                 self._die()
             else:
                 self.reader.ended()
-        elif not self.is_dead and self._came_to > self._acked_to:  # no data of ours went with it
-            self._owe_ack()
-
-    def _owe_ack(self) -> None:
-        waiting = self._came_to - self._acked_to
-        if self._quick > 0 or waiting > self.settings.mss:
-            self._quick -= 1
-            self._acknowledge()
-        elif self._ack_timer is None:
-            self._ack_timer = self._loop.call_later(DELAYED_ACK_S, self._acknowledge)
+        elif not self.is_dead:
+            self._acks.owes(self._came_to)
 
     def _acknowledge(self) -> None:
         if not self.is_dead:
@@ -300,5 +253,7 @@ class TcpEnd:
     def _die(self) -> None:
         self.is_dead = True
         self._out.clear()
-        if self._ack_timer is not None:
-            self._ack_timer.cancel()
+        self._sent_at.clear()
+        self._acks.sent(self._came_to)
+        if self._again is not None:
+            self._again.cancel()

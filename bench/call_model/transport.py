@@ -44,14 +44,14 @@ class ModelSocket:
         if self.end is None or self._number == -1:
             raise OSError("closed")
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP):
-            self.end.set_clamp(value)
+            self.end.window.set_clamp(value)
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> Any:
         """The window, the segment, and the fields of TCP_INFO that the station reads."""
         if self.end is None or self._number == -1:
             raise OSError("closed")
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP):
-            return self.end.clamp
+            return self.end.window.clamp
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_MAXSEG):
             return self.end.settings.mss
         if (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO):
@@ -62,7 +62,7 @@ class ModelSocket:
         assert self.end is not None
         info = bytearray(256)
         info[0] = 7 if self.end.is_dead else 1
-        rtt_s = self.end.min_rtt_s
+        rtt_s = self.end.round_trips.shortest_s
         struct.pack_into("Q", info, 128, self.end.received)
         struct.pack_into("I", info, 148, 0xFFFFFFFF if rtt_s == inf else int(rtt_s * 1e6))
         struct.pack_into("Q", info, 200, self.end.sent)
@@ -105,7 +105,18 @@ class ModelTransport(asyncio.Transport):
 
     def came(self, data: bytes) -> None:
         """Data for the protocol."""
-        self._call(lambda protocol: protocol.data_received(data))
+        protocol = self._protocol
+        if self._is_lost:
+            return
+        if not isinstance(protocol, asyncio.BufferedProtocol):
+            self._call(lambda protocol: protocol.data_received(data))
+            return
+        while data:  # asyncio's TLS
+            room = memoryview(protocol.get_buffer(len(data)))
+            taken = min(len(room), len(data))
+            room[:taken] = data[:taken]
+            protocol.buffer_updated(taken)
+            data = data[taken:]
 
     def ended(self) -> None:
         """The peer sends no more."""
@@ -123,8 +134,6 @@ class ModelTransport(asyncio.Transport):
         self._feed()
 
     def _call(self, what: Callable[[asyncio.Protocol], None]) -> None:
-        if not self._is_lost and isinstance(self._protocol, asyncio.BufferedProtocol):
-            raise TypeError("the model has no buffered protocols")
         if not self._is_lost and self._protocol is not None:
             what(self._protocol)  # type: ignore[arg-type]
 
