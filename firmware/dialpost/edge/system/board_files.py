@@ -47,6 +47,8 @@ class BoardFiles:
 
     def board_of(self, model: str) -> Board | None:
         """The board of a machine with this model name; None if no file matches. Raises: as `boards`."""
+        if not model:  # no device tree, so no reason to read them all
+            return None
         known = [(board.is_model(model), board) for board in self.boards()]
         length, board = max(known, key=lambda one: one[0], default=(0, None))
         return board if length else None
