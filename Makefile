@@ -49,7 +49,7 @@ cover: setup ## Run the core's own tests; fails if they leave a line of the core
 
 mutants: setup ## Change the core in small ways for MINUTES (10), a sample by SEED (1), and list the changes that no test notices
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-mutants.lock
-	PYTHONPATH=tests $(BIN)/python -m mutants.run --minutes $(MINUTES) --seed $(SEED) $(ARGS)
+	DIALPOST_TEST_INPUTS=all PYTHONPATH=tests $(BIN)/python -m mutants.run --minutes $(MINUTES) --seed $(SEED) $(ARGS)
 
 lint: setup ## Format, lint, types (the tests' too), import layers
 	$(BIN)/ruff format --check .

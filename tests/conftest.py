@@ -34,7 +34,9 @@ from hypothesis import settings
 
 import disorder
 import fuzzing
+import quick_passwords
 from dialpost.cli import station
+from dialpost.core import password
 from dialpost.core.config import run_dir
 from dialpost.edge.line import serial_ports
 from dialpost.edge.system.update import file as update_file
@@ -321,6 +323,7 @@ def _empty_places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.delenv("COLUMNS", raising=False)  # xdist tells its processes a width; terminals here have their own
         patch.setattr(run_dir, "DEFAULT_RUN_DIR", str(empty / "run"))
         patch.setattr(station, "DEFAULT_RUN_DIR", str(empty / "run"))
+        patch.setattr(password.hash_password, "__defaults__", quick_passwords.QUICK_DEFAULTS)
         patch.setenv(usb_sticks.ENVIRONMENT, str(empty))
         patch.setenv(update_file.ENVIRONMENT, str(empty / "update.json"))
         patch.setenv(serial_ports.ENVIRONMENT, str(empty / "no-modem"))

@@ -22,6 +22,7 @@ from dialpost.core.errors import TerminalGoneError
 from dialpost.daemon import Daemon
 from dialpost.sim.console_seat import ConsoleSeat
 from loop_thread import HANGS_S, LoopThread
+from quick_start import QuickSpawn
 
 CONFIG = """\
 [station]
@@ -40,6 +41,8 @@ disk_reserve_bytes = 0
 smarthost = "smtp.provider.example"
 """
 PROMPT = r"dialpost\*?> \Z"
+_LONGEST_EXPECTED = 1000
+"""Characters. Otherwise pexpect searches all that was said so far for each octet that comes."""
 
 
 class LiveDaemon:
@@ -165,10 +168,12 @@ class Seat:
         self, config_path: Path, *, term: str = "vt100", program: Sequence[str] = ("-m", "dialpost")
     ) -> None:
         environment = {"PATH": os.environ["PATH"], "TERM": term, "USER": "tester", "TZ": "UTC"}
-        self.child = pexpect.spawn(
+        spawn = QuickSpawn if program[0] == "-m" else pexpect.spawn
+        self.child = spawn(
             sys.executable,
             [*program, "--config", str(config_path), "console"],
             timeout=HANGS_S,
+            searchwindowsize=_LONGEST_EXPECTED,
             env=environment,
             dimensions=(24, 80),
             echo=False,
@@ -216,7 +221,7 @@ class SerialSeat:
     def sit_down(self) -> None:
         """Open the port, as a terminal program does."""
         descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
-        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S)
+        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S, searchwindowsize=_LONGEST_EXPECTED)
 
     def kill(self) -> None:
         """The console's process is gone at once; the next comes as on the board."""

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pexpect
 
+from quick_start import QuickSpawn
+
 ROOT = Path(__file__).parents[1]
 SAME_LENGTH = "/home/you/office"
 """The folder in the README. A terminal's rows break where the path's length has them break."""
@@ -28,7 +30,7 @@ def folder() -> Path:
 class FirstStartRig:
     """`with FirstStartRig() as rig`: the simulation runs, `rig.console` is at its serial line."""
 
-    def __init__(self, *options: str, bps: int = 9600) -> None:
+    def __init__(self, *options: str, bps: int = 57_600) -> None:
         self.folder, self._options, self._bps = folder(), options, bps
 
     def __enter__(self) -> FirstStartRig:
@@ -38,7 +40,7 @@ class FirstStartRig:
 
     def start_first(self) -> None:
         """The first terminal; in a folder that is no longer empty the station continues where it was."""
-        self.first = pexpect.spawn(
+        self.first = QuickSpawn(
             sys.executable,
             [
                 "-m",
@@ -75,7 +77,7 @@ class FirstStartRig:
 
     def attach(self) -> pexpect.spawn:
         """The terminal program that the instructions name."""
-        console = pexpect.spawn(
+        console = QuickSpawn(
             sys.executable,
             ["-m", "serial.tools.miniterm", "--raw", "--quiet", str(self.folder / "console"), str(self._bps)],
             encoding="utf-8",

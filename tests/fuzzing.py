@@ -1,7 +1,8 @@
 """What every fuzz test shares: Hypothesis with the same settings everywhere. See tests/fuzz/conftest.py.
 
-`make test` runs a bounded number of inputs, the same each time. With FUZZ_MINUTES set (`make fuzz MINUTES=n`) each
-test is repeated with new inputs until its share of the time is over, and what fails is kept in `.hypothesis`.
+`make test` runs the first half of a bounded number of inputs, the same each time; with DIALPOST_TEST_INPUTS=all, as
+in CI, all of them. With FUZZ_MINUTES set (`make fuzz MINUTES=n`) each test is repeated with new inputs until its
+share of the time is over, and what fails is kept in `.hypothesis`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ MINUTES = float(os.environ.get("FUZZ_MINUTES") or 0)
 EXAMPLES = 200
 """Inputs of one test, where it names no other number; a round of as many in `make fuzz`."""
 
+ARE_ALL_WANTED = MINUTES > 0 or os.environ.get("DIALPOST_TEST_INPUTS") == "all"
+
 SLOW_IS_NO_FAULT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+def inputs(number: int) -> int:
+    """How many of a test's inputs this run has: `number`, or half of them."""
+    return number if ARE_ALL_WANTED else -(-number // 2)
 
 
 def fuzz(*args: SearchStrategy[Any], examples: int = EXAMPLES, **kwargs: SearchStrategy[Any]) -> Callable[..., Any]:
@@ -41,9 +49,9 @@ def fuzz_machine(machine: type[RuleBasedStateMachine], *, examples: int = 50, st
 def fuzz_settings(examples: int) -> settings:
     """Bounded and the same in each run, or new in each; never a limit of wall clock time on one input."""
     if MINUTES:
-        return settings(max_examples=examples, deadline=None, suppress_health_check=SLOW_IS_NO_FAULT)
+        return settings(max_examples=inputs(examples), deadline=None, suppress_health_check=SLOW_IS_NO_FAULT)
     return settings(
-        max_examples=examples,
+        max_examples=inputs(examples),
         deadline=None,
         derandomize=True,
         database=None,

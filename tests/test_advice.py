@@ -14,8 +14,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
+from cases import cases
 from dialpost.cli.parser import make_parser
 from dialpost.core.call_reason import CallReason
 from dialpost.core.console.language import Fault, Language
@@ -216,7 +215,7 @@ def test_nobody_is_told_to_do_what_nothing_offers() -> None:
     assert [(where, text) for where, text in everywhere() if NOT_OFFERED.search(text)] == []
 
 
-@pytest.mark.parametrize("words", FAULT_WORDS.values())
+@cases("words", FAULT_WORDS.values())
 def test_the_fault_light_names_a_command(words: str) -> None:
     assert not is_command_line(words.rpartition(": ")[2])
 
@@ -229,13 +228,13 @@ REASONS = [
 ]
 
 
-@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.log)
+@cases("reason", REASONS, ids=lambda reason: reason.log)
 def test_only_what_can_be_a_cable_speaks_of_cables(reason: Reason) -> None:
     if re.search("cable|power", reason.next_step):
         assert reason.log in {"no-dialtone", "ppp-no-port", "ppp-loopback"}
 
 
-@pytest.mark.parametrize("result", [result for result in DialResult if result is not DialResult.CONNECTED])
+@cases("result", [result for result in DialResult if result is not DialResult.CONNECTED])
 def test_a_call_that_failed_tells_its_reason_once(result: DialResult) -> None:
     """The link's words and the table's were both told: "The link has a fault. Check its power and cables"."""
     said = "The provider refused the login on the line. Correct ppp.user."

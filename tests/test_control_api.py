@@ -14,7 +14,7 @@ from dialpost.core.control.declared import VERSION, Parameter
 from dialpost.core.control.station import STATUS
 from dialpost.core.control.table import METHODS
 from dialpost.edge.control_socket import ControlClient
-from fuzzing import SLOW_IS_NO_FAULT
+from fuzzing import SLOW_IS_NO_FAULT, inputs
 
 ON_TRIAL_ONLY = {"trial.over"}
 """Served instead of the station's methods while a release is on trial: tests/test_daemon_trial."""
@@ -48,7 +48,9 @@ def test_status_tells_the_version_of_the_api(daemon: LiveDaemon) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[*SLOW_IS_NO_FAULT, HealthCheck.function_scoped_fixture]
+    max_examples=inputs(150),
+    deadline=None,
+    suppress_health_check=[*SLOW_IS_NO_FAULT, HealthCheck.function_scoped_fixture],
 )
 @given(st.data())
 def test_a_wrong_parameter_is_one_error_that_names_it_and_nothing_is_done(

@@ -28,6 +28,7 @@ from dialpost.edge.mail.listeners import ListenError
 from dialpost.station import Station
 from fakes import FakeLink, leap
 from known import known
+from quick_start import QuickPopen, quick_run
 
 TEXT = """\
 # Our station.
@@ -396,10 +397,10 @@ def test_the_real_process_waits_for_set_up_and_ends_on_request(tmp_path: Path) -
             "DIALPOST_RUN_DIR": str(tmp_path / "run"),
         }
         command = [sys.executable, "-m", "dialpost", "--config", str(tmp_path / "none.toml")]
-        with subprocess.Popen([*command, "daemon"], env=environ, stderr=subprocess.PIPE, text=True) as process:
+        with QuickPopen([*command, "daemon"], env=environ, stderr=subprocess.PIPE, text=True) as process:
             try:
                 assert notify.recv(1000) == b"READY=1\nSTATUS=waits to be set up"
-                status = subprocess.run([*command, "status"], env=environ, capture_output=True, text=True)
+                status = quick_run([*command, "status"], env=environ, text=True, timeout=60)
                 assert (status.returncode, status.stderr) == (3, "")
                 assert "waits to be set up" in status.stdout
             finally:
@@ -482,7 +483,7 @@ def test_a_reader_of_the_log_that_stands_still_stops_neither_mail_nor_the_end(tm
         notify.settimeout(60)
         environ = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
-        with subprocess.Popen(command, env=environ, stderr=writing) as process:
+        with QuickPopen(command, env=environ, stderr=writing) as process:
             try:
                 assert notify.recv(1000).startswith(b"READY=1")
                 face = ControlClient(tmp_path / "run" / "control.sock", 60)
@@ -586,7 +587,7 @@ async def test_the_process_killed_before_the_confirmation_comes_up_with_the_old_
     command = [sys.executable, "-m", "dialpost", "--config", str(path), "daemon"]
 
     def start() -> subprocess.Popen[str]:
-        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        return QuickPopen(command, stderr=subprocess.PIPE, text=True)
 
     process = start()
     try:

@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
+from cases import cases
 
 TREE = Path(__file__).parents[1]
 DECISIONS = TREE / "docs/decisions"
@@ -86,19 +86,19 @@ def test_the_glossary_has_the_terms() -> None:
     assert terms == sorted(terms, key=lambda term: term.strip("`").lower().replace("`", ""))
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+@cases("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
 def test_commands_are_not_wrapped_as_prose(page: Path) -> None:
     """Each command of a code block has its own line, with its comment behind it."""
     assert MERGED.findall(page.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+@cases("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
 def test_prose_wraps(page: Path) -> None:
     lines = prose(page.read_text(encoding="utf-8"))
     assert [line for line in lines if len(line) > WIDEST and " " in line.strip()] == []
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+@cases("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
 def test_links_lead_somewhere(page: Path) -> None:
     for target, anchor in LINK.findall(page.read_text(encoding="utf-8")):
         found = page.parent / target
@@ -118,7 +118,7 @@ def commands(text: str) -> list[list[str]]:
     return [block for block in blocks if block and COMMAND.match(block[0])]
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
+@cases("page", pages(), ids=lambda page: str(page.relative_to(TREE)))
 def test_a_block_of_commands_has_one_on_each_line(page: Path) -> None:
     """Who fills a page's paragraphs joins the lines of its commands too, and what is copied then does not run."""
     for block in commands(page.read_text(encoding="utf-8")):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import dialpost
+from cases import cases
 from dialpost.cli.line.call import call_lines
 from dialpost.cli.system.status import words as status_words
 from dialpost.core import logged_faults
@@ -189,7 +190,7 @@ def _literal(node: ast.expr) -> str | None:
 CALLS = list(_log_calls())
 
 
-@pytest.mark.parametrize("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
+@cases("where, level, text, by_maillog", CALLS, ids=[f"{one[0]} {one[2]}" for one in CALLS])
 def test_every_fault_that_is_logged_is_reported(where: str, level: int, text: str, by_maillog: bool) -> None:
     tail = LogTail()
     args: tuple[object, ...]

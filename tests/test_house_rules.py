@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
+
 TREE = Path(__file__).parents[1]
 PACKAGE = TREE / "firmware/dialpost"
 MOST_LINES = 400
@@ -161,7 +163,7 @@ def test_possessive_regular_expressions_are_found() -> None:
     assert not possessive(r"A = re.compile(r'[*+]+ a\*+ [?+}]+ \(\?>')")
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(TREE)))
+@cases("path", PYTHON, ids=lambda path: str(path.relative_to(TREE)))
 def test_no_regular_expression_is_possessive(path: Path) -> None:
     """Python 3.11.2, which is Debian 12's, matches some of them wrongly (CPython's issue 106052)."""
     assert possessive(path.read_text(encoding="utf-8")) == []

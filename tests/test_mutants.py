@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import pytest
+from cases import cases
 
 TREE = Path(__file__).parent.parent
 EXPLAINED = TREE / "tests" / "mutants" / "explained.toml"
@@ -13,7 +13,7 @@ ENTRIES = tomllib.loads(EXPLAINED.read_text()).get("mutant", [])
 SOURCES = {path: path.read_text() for path in (TREE / "firmware" / "dialpost" / "core").rglob("*.py")}
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry["where"])
+@cases("entry", ENTRIES, ids=lambda entry: entry["where"])
 def test_an_explained_mutant_can_still_be_made(entry: dict[str, str]) -> None:
     """One that no longer can excuses nothing; it goes with the code it was about."""
     assert set(entry) == {"where", "was", "now", "why"} and entry["was"] != entry["now"] and entry["why"]

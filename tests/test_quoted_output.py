@@ -7,8 +7,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-import pytest
-
+from cases import cases
 from dialpost.core.system.update import record
 
 TREE = Path(__file__).parents[1]
@@ -40,7 +39,7 @@ def first_column(name: str, header: str) -> list[str]:
     return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|") and "---" not in line]
 
 
-@pytest.mark.parametrize("cell", first_column("updating.md", "| it says | what it means | what to do |"))
+@cases("cell", first_column("updating.md", "| it says | what it means | what to do |"))
 def test_a_refusal_of_an_update_is_worded_as_the_page_has_it(cell: str) -> None:
     for sentence in cell.split(", or the computer says 404", maxsplit=1)[0].split("..."):
         if words := sentence.strip():

@@ -2,8 +2,7 @@
 
 import shlex
 
-import pytest
-
+from cases import cases
 from dialpost.cli.commands import COMMANDS
 from dialpost.cli.examples import EXAMPLES
 from dialpost.cli.parser import make_parser, parse
@@ -13,7 +12,7 @@ def test_every_command_has_some() -> None:
     assert list(EXAMPLES) == list(COMMANDS)
 
 
-@pytest.mark.parametrize("name, line", [(name, line) for name, some in EXAMPLES.items() for line, _ in some])
+@cases("name, line", [(name, line) for name, some in EXAMPLES.items() for line, _ in some])
 def test_the_command_line_takes_it(name: str, line: str) -> None:
     program, *words = shlex.split(line)
     assert (program, parse(make_parser(name), words).command) == ("dialpost", name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from console_rig import live_daemon
 from dialpost import __version__
 from dialpost.__main__ import main
@@ -51,7 +52,7 @@ def test_every_command_of_the_table_is_declared_by_its_module_and_no_other() -> 
     assert list(make_parser().commands.choices) == list(COMMANDS)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@cases("name", COMMANDS)
 def test_a_command_alone_has_the_grammar_it_has_among_all(name: str) -> None:
     assert command_parser(name).format_help() == make_parser().commands.choices[name].format_help()
 

@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin
 
 import pytest
 
+from cases import cases
 from dialpost.__main__ import main
 from dialpost.cli.console.faces import Faces
 from dialpost.cli.console.terminal import ConsoleTerminal
@@ -183,7 +184,7 @@ def run(script: str, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("env", "charset"),
     [
         ({"PYTHONIOENCODING": "iso-8859-1"}, "iso-8859-1"),  # what a German ISO-8859-1 locale makes of the streams

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.address import Mailbox, normalise_domain, parse_mailbox
 from dialpost.core.errors import AddressError
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "local", "domain"),
     [
         ("anna@clinic.example", "anna", "clinic.example"),
@@ -36,7 +37,7 @@ def test_parse_mailbox(text: str, local: str, domain: str) -> None:
     assert parse_mailbox(text) == Mailbox(local, domain)
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         "",

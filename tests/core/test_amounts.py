@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.output import moment
 from dialpost.core.amounts import (
@@ -24,7 +25,7 @@ from dialpost.core.password import SCHEME, verify_password
 from dialpost.core.system.update.rules import BOARD, Release, release_in
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "number"),
     [
         ("0", 0),
@@ -69,7 +70,7 @@ def test_numbers_of_thousands_of_digits_break_nobody() -> None:
         quota_bytes(digits + "T")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("count", "words"),
     [
         (0, "0 B"),
@@ -89,7 +90,7 @@ def test_sizes(count: float, words: str) -> None:
     assert size_words(count) == words
 
 
-@pytest.mark.parametrize(
+@cases(
     ("seconds", "words"),
     [
         (0, "5 s"),
@@ -111,7 +112,7 @@ def test_spans_that_are_only_guessed(seconds: float, words: str) -> None:
     assert about_span(seconds) == words
 
 
-@pytest.mark.parametrize(
+@cases(
     ("seconds", "expected"),
     [
         (-3, "0 s"),

@@ -1,11 +1,10 @@
 """Times of day in spans, those over midnight included."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.day_hours import is_within
 
 
-@pytest.mark.parametrize(
+@cases(
     ("spans", "clock", "is_in"),
     [
         (("08:00-12:00",), "07:59", False),

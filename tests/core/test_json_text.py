@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.history import Commit, Unproven, split_header, with_header
 from dialpost.core.errors import JsonError
 from dialpost.core.json_text import DEEPEST, parse_json, parse_object, render_json
@@ -30,14 +31,14 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), HOSTILE)
+@cases(("text", "words"), HOSTILE)
 def test_hostile_text_is_one_fault(text: bytes | str, words: str) -> None:
     with pytest.raises(JsonError) as caught:
         parse_json(text)
     assert words in str(caught.value) and len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize(("text", "_"), HOSTILE)
+@cases(("text", "_"), HOSTILE)
 def test_whoever_keeps_records_takes_it_for_a_damaged_one(text: bytes | str, _: str) -> None:
     assert parse_event(text if isinstance(text, bytes) else text.encode()) is None
     assert parse_update(text if isinstance(text, bytes) else text.encode()) is None

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.line_peers import level, served_at_once
 
 
@@ -12,7 +13,7 @@ def test_a_slow_line_serves_fewer_connections_at_once(rate_bps: int, served: int
     assert served_at_once(rate_bps) == served
 
 
-@pytest.mark.parametrize(
+@cases(
     ("needs", "expected"),
     [
         ([], 6000),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.cli import streams
 from dialpost.core.console.page import plain, rows
 from dialpost.core.printable import LONGEST_VALUE, for_json, in_ascii, lines, log_pairs, one_line, printable
@@ -12,7 +13,7 @@ DIRECTIONS = [chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202
 OTHERS = ["\u2028", "\u2029", "\ud800", "\udfff", "\ufeff", "\u200b", "\ufffe", "\ue000", "\U000e0041"]
 
 
-@pytest.mark.parametrize("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
+@cases("char", CONTROLS + DIRECTIONS + OTHERS, ids=lambda char: f"U+{ord(char):04X}")
 def test_no_dangerous_character_goes_out(char: str) -> None:
     text = f"a{char}b{char}"
     [(name, [value])] = is_a(dict, for_json({text: [text]})).items()
@@ -52,7 +53,7 @@ def test_for_json_keeps_what_is_no_text_and_the_ends_of_lines() -> None:
     assert for_json(["x" * 3000]) == ["x" * 1000]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "expected"),
     [
         ("plain", "k=plain"),
@@ -81,7 +82,7 @@ def test_the_nearest_ascii_is_a_letter_where_there_is_one() -> None:
     assert all(in_ascii(chr(code)).isascii() for code in range(0x80, 0x500))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "shown"),
     [
         ("jürgen@clinic.example", r"j\xfcrgen@clinic.example"),

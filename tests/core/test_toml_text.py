@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.text import parse_config
 from dialpost.core.console.wizard.base import base_config
@@ -32,7 +33,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize(("text", "where"), HOSTILE)
+@cases(("text", "where"), HOSTILE)
 def test_hostile_text_is_one_fault_with_its_place(text: str, where: str) -> None:
     for read in (parse_toml, parse_config, Candidate):
         with pytest.raises(ConfigError) as caught:
@@ -42,7 +43,7 @@ def test_hostile_text_is_one_fault_with_its_place(text: str, where: str) -> None
     assert base_config(text).station.hostname == ""
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         'x = "' + "[" * 100 + '"',
@@ -95,7 +96,7 @@ def test_a_fraction_may_have_many_digits() -> None:
     assert parse_toml("a = " + "1" * 200 + ".5")["a"] == float("1" * 200 + ".5")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "end"),
     [
         ("a = 1\nb = 2", 1),

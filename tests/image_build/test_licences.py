@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from cases import cases
+
 BUILD = Path(__file__).parents[2] / "image-build"
 HEAD = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n"
 
@@ -30,7 +32,7 @@ def _files(licence: str, copyright: str = "2020, Anna") -> str:
     return f"\nFiles: *\nCopyright: {copyright}\nLicense: {licence}\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("synopsis", "expression"),
     [
         ("GPL-2+", "GPL-2.0-or-later"),

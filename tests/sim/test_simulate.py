@@ -22,13 +22,14 @@ from dialpost.sim import simulate as simulation
 from dialpost.sim.panel_view import _cut
 from dialpost.sim.world import World
 from first_start_rig import folder
+from quick_start import QuickSpawn, quick_run
 
 QUICK = ("--rate-bps", "1000000", "--rtt-ms", "5", "--dial-s", "0.1")
 
 
 def simulate(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dialpost", "simulate", *args]
-    return subprocess.run(command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100)
+    return quick_run(command, cwd=cwd, text=True, timeout=100)
 
 
 def report(path: Path) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def test_a_failure_is_reported_too(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
     """The button, a message each way, quit: in the smallest terminal it is made for."""
-    child = pexpect.spawn(
+    child = QuickSpawn(
         sys.executable,
         ["-m", "dialpost", "simulate", *QUICK],
         cwd=str(tmp_path),
@@ -201,7 +202,7 @@ def test_the_panel_in_a_terminal(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
     """3 s, then 10 s and once more: told in words before it acts."""
-    child = pexpect.spawn(
+    child = QuickSpawn(
         sys.executable,
         ["-m", "dialpost", "simulate", *QUICK],
         cwd=str(tmp_path),
@@ -228,7 +229,7 @@ def test_a_hold_of_the_button_in_a_terminal(tmp_path: Path) -> None:
 
 
 def test_control_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
-    child = pexpect.spawn(
+    child = QuickSpawn(
         sys.executable,
         ["-m", "dialpost", "simulate", *QUICK],
         cwd=str(tmp_path),
@@ -259,7 +260,7 @@ def short() -> Iterator[Path]:
 
 def test_the_console_is_on_a_pty_whose_path_the_panel_prints(short: Path) -> None:
     """Sit down at it, commit, get up, come back; the panel continues with the new configuration."""
-    child = pexpect.spawn(
+    child = QuickSpawn(
         sys.executable,
         ["-m", "dialpost", "simulate", "--dir", str(short / "w"), "--dial-s", "0.1"],
         timeout=60,

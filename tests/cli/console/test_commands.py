@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from console_rig import CONFIG, LiveDaemon, ScriptedTty, live_daemon, make_shell, typed
 from dialpost.cli.parser import command_parser
 from dialpost.core.config.fields import sections
@@ -52,9 +53,7 @@ def _verbs(name: str) -> set[tuple[str, ...]]:
     return {(name, verb) for verb in verbs.choices} if verbs else {(name,)}
 
 
-@pytest.mark.parametrize(
-    "name", ["status", "call", "queue", "trace", "account", "alias", "doctor", "modem", "board"]
-)
+@cases("name", ["status", "call", "queue", "trace", "account", "alias", "doctor", "modem", "board"])
 def test_the_faces_are_the_commands_of_the_command_line_all_of_them(name: str) -> None:
     told = {
         tuple(word for word in one.face if not word.startswith("-")) for one in COMMANDS if one.face[:1] == (name,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from console_rig import CONFIG, PROMPT, LiveDaemon, Seat, live_daemon
 from dialpost.cli.console.console import Failures
 from dialpost.edge.console.admin_password import AdminPassword
 from loop_thread import HANGS_S
+from quick_start import quick_run
 from screen import Screen
 
 
@@ -225,15 +227,10 @@ def test_the_screen_shows_80_by_24_what_an_operator_expects(seat: Seat) -> None:
 
 
 def test_a_pipe_of_commands_is_carried_out_to_its_end(station: LiveDaemon, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
-    done = subprocess.run(
+    done = quick_run(
         [sys.executable, "-m", "dialpost", "--config", str(station.config_path), "console"],
         input=b"set budget.currency EUR\ncommit\nshow budget\n",
-        capture_output=True,
         timeout=HANGS_S,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert b"Committed as number 2." in done.stdout and b'budget.currency = "EUR"' in done.stdout
@@ -273,9 +270,9 @@ def test_ctrl_c_ends_only_the_showing_of_a_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_ended_from_outside_it_leaves_the_terminal_as_it_was(station: LiveDaemon, number: int) -> None:
     seat = Seat(station.config_path)
-    before = termios.tcgetattr(seat.child.child_fd)  # a pseudo-terminal's two ends have one set of settings
+    before = seat.child.terminal_before
     seat.until(PROMPT)
-    assert termios.tcgetattr(seat.child.child_fd) != before
+    assert termios.tcgetattr(seat.child.child_fd) != before  # a pseudo-terminal's two ends have one set of settings
     os.kill(seat.child.pid, number)
     seat.child.expect(pexpect.EOF)
     seat.child.wait()

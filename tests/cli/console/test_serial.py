@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import tomllib
 from collections.abc import Iterator
@@ -53,8 +54,7 @@ def test_a_configuration_of_200_lines_is_pasted_whole(station: LiveDaemon, seria
 
 
 @pytest.mark.slow
-def test_200_commands_are_pasted_without_waiting_for_answers(station: LiveDaemon, serial: SerialSeat) -> None:
-    log_in(serial)
+def test_200_commands_are_pasted_without_waiting_for_answers(station: LiveDaemon) -> None:
     lines = [
         f"set outbound.route[{number}].{key} far-{number}.example"
         for number in range(1, 101)
@@ -62,8 +62,13 @@ def test_200_commands_are_pasted_without_waiting_for_answers(station: LiveDaemon
     ]
     lines += ["set outbound.user clinic", "set outbound.password", "sehr geheim", "sehr geheim", "commit"]
     assert len(lines) > 200
-    serial.type("\n".join(lines) + "\n")
-    said = serial.until("Committed as number 2.")
+    with contextlib.closing(
+        SerialSeat(station.config_path, 115_200)
+    ) as serial:  # quicker than they are carried out
+        serial.sit_down()
+        log_in(serial)
+        serial.type("\n".join(lines) + "\n")
+        said = serial.until("Committed as number 2.")
     assert "geheim" not in said and "There is no" not in said
     found = tomllib.loads(station.config_path.read_text())
     assert len(found["outbound"]["route"]) == 100

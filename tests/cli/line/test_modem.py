@@ -31,6 +31,7 @@ from dialpost.sim.telephone_line import TelephoneSettings
 from fakes import MemoryCallStore
 from known import known
 from loop_thread import LoopThread
+from quick_start import QuickSpawn
 
 
 class Line:
@@ -317,7 +318,7 @@ def test_a_station_in_a_call_keeps_its_modem(
 
 def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> None:
     config = configure(tmp_path, line.path)
-    child = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
+    child = QuickSpawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
     child.expect_exact("Ctrl-] leaves.")
     child.send("ATI3\r")
     child.expect_exact("Simulated Modem V.90")
@@ -327,7 +328,7 @@ def test_the_terminal_talks_until_ctrl_bracket(line: Line, tmp_path: Path) -> No
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    again = pexpect.spawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
+    again = QuickSpawn(sys.executable, ["-m", "dialpost", "--config", config, "modem", "terminal"], timeout=60)
     again.expect_exact("Ctrl-] leaves.")
     again.send("ATS7?\r")
     again.expect_exact("033")

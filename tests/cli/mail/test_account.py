@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.__main__ import main
 from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.system import doctor
@@ -184,7 +185,7 @@ def test_a_daemon_that_does_not_answer_is_not_worked_around(dialpost: Callable[.
     assert add(dialpost, "anna")[0] == 0
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "size"),
     [
         (None, None),
@@ -203,9 +204,7 @@ def test_sizes(text: str | None, size: int | None) -> None:
     assert quota_bytes(text) == size
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "-1", "1X", "1e9", "²", "5 M B", "0.5", "0.0001k", "٥M", "2T", "999999999999999T"]
-)
+@cases("text", ["", "x", "-1", "1X", "1e9", "²", "5 M B", "0.5", "0.0001k", "٥M", "2T", "999999999999999T"])
 def test_no_sizes(text: str) -> None:
     with pytest.raises(AccountError, match="is not a valid size"):
         quota_bytes(text)

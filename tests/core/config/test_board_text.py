@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.board_text import TOP, read_tables, shown, unknown_key
 from dialpost.core.config.setting import setting
 from dialpost.core.errors import ConfigError
@@ -40,7 +41,7 @@ def test_what_is_given_is_taken_and_the_rest_has_its_defaults() -> None:
     assert read_tables('title = "x"\n[bus]\nspeed = 5\n', "f", TABLES)["bus"] == Bus(5)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "said"),
     [
         ("", ["title is missing: What it is."]),

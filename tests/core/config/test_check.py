@@ -6,6 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import faults, warnings
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
@@ -31,7 +32,7 @@ def problems(text: str) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "begins"),
     [
         ("[outbound]\nretry_min_s = 60\nretry_max_s = 60", ""),
@@ -127,7 +128,7 @@ def test_what_contradicts_itself_is_one_sentence(text: str, begins: str) -> None
     assert [sentence.startswith(begins) for sentence in found] == ([True] if begins else []), found
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "begins"),
     [
         (CALM, []),

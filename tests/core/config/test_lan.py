@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, LanService
 from dialpost.core.config.text import parse_config
@@ -31,7 +32,7 @@ def test_without_the_section_dhcp_and_an_address_to_fall_back_on() -> None:
     assert LanService.POP3.port == 110
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lan", "said"),
     [
         ('method = "static"', ['lan.method = "static" needs lan.address, for example 192.168.1.25/24.']),
@@ -97,7 +98,7 @@ def test_what_cannot_stand(lan: str, said: list[str]) -> None:
     assert problems(lan) == said
 
 
-@pytest.mark.parametrize("name", ["eth 0", "eth0\n", "lo", "ppp0", "a" * 16, "../eth0", 'eth0"', "eth*", "", "é0"])
+@cases("name", ["eth 0", "eth0\n", "lo", "ppp0", "a" * 16, "../eth0", 'eth0"', "eth*", "", "é0"])
 def test_names_that_are_no_lan_interface(name: str) -> None:
     import json
 
@@ -145,7 +146,7 @@ def test_warnings() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("address", "stands"),
     [
         ("192.168.1.0/31", True),

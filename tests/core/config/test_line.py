@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import ConfigError
@@ -12,7 +13,7 @@ BASE = (
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("section", "line", "said"),
     [
         (

@@ -1,9 +1,9 @@
 """The control socket's folder as commands find it: the same as by the configuration's parser, or left to that."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config import run_dir
 from dialpost.core.config.model import StationConfig
 from dialpost.core.config.run_dir import DEFAULT_RUN_DIR, plain_run_dir
@@ -16,7 +16,7 @@ def test_the_default_is_the_settings_own() -> None:
     assert plain_run_dir("") == plain_run_dir('# run_dir = "/x"\n') == run_dir.DEFAULT_RUN_DIR
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "found"),
     [
         ('[station]\nrun_dir = "/run/x"\n', "/run/x"),

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.fields import Field, all_fields
 from dialpost.core.config.model import Config, LinkKind, TlsMode
 from dialpost.core.config.text import explain, find_field, markdown, parse_config, render_config, starter
 from dialpost.core.errors import ConfigError, NotFoundError
+from fuzzing import inputs
 from known import known
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
@@ -101,7 +103,7 @@ def test_secrets_are_blotted_out() -> None:
     assert shown.count("(set, not shown)") == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "expected"),
     [
         ("", ["station.hostname is missing", "station.domains is missing"]),
@@ -192,7 +194,7 @@ def test_a_wrong_secret_is_not_repeated() -> None:
     assert "hunter2" not in "\n".join(problems(BASE + '[outbound]\nuser = "x"\npassword = ["hunter2"]\n'))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "part"),
     [
         (BASE, "outbound.smarthost is not set"),
@@ -324,9 +326,7 @@ def file_with(field: Field) -> str:
     return BASE + f"[{section}]\n{line}{more}"
 
 
-@pytest.mark.parametrize(
-    "field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key
-)
+@cases("field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key)
 def test_every_key_can_be_set_and_comes_back(field: Field) -> None:
     config = parse_config(file_with(field))
     value = functools.reduce(
@@ -337,7 +337,7 @@ def test_every_key_can_be_set_and_comes_back(field: Field) -> None:
     assert parse_config(render_config(config, secrets=True, all_keys=True)) == config
 
 
-@pytest.mark.parametrize("field", list(all_fields()), ids=lambda field: field.key)
+@cases("field", list(all_fields()), ids=lambda field: field.key)
 def test_no_value_whatever_breaks_the_parser(field: Field) -> None:
     section, _, _ = field.key.rpartition(".")
     opening = f"[[{section}]]" if section in {"outbound.route", "schedule.entry"} else f"[{section}]"
@@ -382,7 +382,7 @@ def test_a_key_that_is_not_there_names_the_nearest() -> None:
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=300)
+@settings(max_examples=inputs(300))
 def test_any_text_is_a_configuration_or_a_config_error(text: str) -> None:
     try:
         parse_config(BASE + text)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import TlsMode
 from dialpost.core.config.text import parse_config
@@ -32,7 +33,7 @@ def told(text: str, *, kind: str = "modem", trusted: str = "true") -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         SMARTHOST,
@@ -52,7 +53,7 @@ def test_nothing_to_say(text: str) -> None:
     assert told(text) == []
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "begins", "advice"),
     [
         (

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.entry import read_value
 from dialpost.core.config.fields import Field, all_fields
@@ -130,12 +131,12 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("key", "text", "expected"), TAKEN)
+@cases(("key", "text", "expected"), TAKEN)
 def test_what_people_type_is_taken_in_its_one_form(key: str, text: str, expected: list[str] | int | str) -> None:
     assert read_value(find_field(key), key, text) == expected
 
 
-@pytest.mark.parametrize(("key", "text", "words"), REFUSED)
+@cases(("key", "text", "words"), REFUSED)
 def test_what_is_refused_is_reported_with_the_right_form(key: str, text: str, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_value(find_field(key), key, text)
@@ -145,9 +146,7 @@ def test_what_is_refused_is_reported_with_the_right_form(key: str, text: str, wo
 JUNK = ["abc def", "-1", "9" * 5_000, "\x1b[31m", "\u202e", "''", '"', "[", "{", "1.5.2", ",", "é", "0x10", "true,"]
 
 
-@pytest.mark.parametrize(
-    "field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key
-)
+@cases("field", [field for field in all_fields() if field.item_class is None], ids=lambda f: f.key)
 def test_junk_is_taken_whole_or_refused_in_one_sentence_for_every_key(field: Field) -> None:
     for text in JUNK:
         try:
@@ -197,7 +196,7 @@ def test_an_accounts_name_is_refused_with_one_that_is_near(name: str, hint: str)
         check_name(name)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "taken"),
     [
         ("0", "00:00"),
@@ -232,7 +231,7 @@ def test_a_span_has_two_different_ends() -> None:
         time_span("8")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "taken"),
     [
         ("mo", ("mon",)),
@@ -259,7 +258,7 @@ def test_a_list_of_days_has_each_once_and_keeps_what_is_none() -> None:
     assert all_days(["mon", 3, "mon"]) == ["mon", 3, "mon"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "unit", "value"),
     [
         ("5", "bytes", 5),
@@ -297,7 +296,7 @@ def test_the_tones_a_to_d_are_taken_and_named() -> None:
         phone_number("0961 12E")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "taken"),
     [
         ("123 456", "123456"),
@@ -322,7 +321,7 @@ def test_a_telephone_number(typed: str, taken: str) -> None:
             phone_number(typed)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("number", "is_one"),
     [
         ("112", True),

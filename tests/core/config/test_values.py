@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.fields import fields_of
 from dialpost.core.config.setting import setting
 from dialpost.core.config.typed import amount
@@ -16,7 +17,7 @@ class Sample:
     times: int = setting(3, "A number without an upper bound.", minimum=2, unit="times")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "value", "words"),
     [
         ("weekday", "mon-fri", "it must be one day"),
@@ -40,7 +41,7 @@ def test_what_is_taken() -> None:
     assert KIND_CHECKS["address"]("Anna@Clinic.Example") == "Anna@clinic.example"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("word", "number"),
     [
         ("k", 10**3),
@@ -166,7 +167,7 @@ BOUNDS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "typed", "taken", "refused"), BOUNDS)
+@cases(("kind", "typed", "taken", "refused"), BOUNDS)
 def test_what_is_just_taken_and_what_is_not(kind: str, typed: str, taken: str, refused: str) -> None:
     assert KIND_CHECKS[kind](typed) == taken
     with pytest.raises(ValueError, match=r"."):

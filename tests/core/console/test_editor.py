@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.console.editor import (
     Completion,
     Event,
@@ -70,7 +71,7 @@ def bytewise(data: bytes) -> list[bytes]:
     return [bytes((byte,)) for byte in data]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "line"),
     [
         (b"show\r", "show"),
@@ -222,7 +223,7 @@ def test_a_long_line_on_a_dumb_terminal_wraps_and_is_erased_across_rows() -> Non
 # -- noise ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     "noise",
     [
         b"\x00",
@@ -368,7 +369,7 @@ def test_the_cursor_of_a_secret_stands_behind_the_prompt_whatever_was_typed() ->
     assert shown.cursor == (0, 5)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "rings"),
     [
         (b"\b", True),

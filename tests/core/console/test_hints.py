@@ -1,11 +1,10 @@
 """Hints name a command as the console takes it."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.console.hints import at_console
 
 
-@pytest.mark.parametrize(
+@cases(
     ("said", "here"),
     [
         ("`dialpost queue show ID` shows one in full.", "`queue show ID` shows one in full."),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.console.keys import Key, KeyDecoder
 
 
@@ -55,14 +56,14 @@ SILENT = [
 ]
 
 
-@pytest.mark.parametrize("data", SILENT)
+@cases("data", SILENT)
 def test_what_nobody_typed_gives_no_key_and_what_follows_is_read(data: bytes) -> None:
     assert keys(data) == []
     assert keys(data + b"ok\r") == ["o", "k", Key.ENTER]
     assert keys(b"a" + data + data + b"b") == ["a", "b"]
 
 
-@pytest.mark.parametrize("data", SILENT)
+@cases("data", SILENT)
 def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data: bytes) -> None:
     for cut in range(1, len(data)):
         decoder = KeyDecoder()
@@ -72,7 +73,7 @@ def test_cut_anywhere_and_left_so_a_pause_and_an_enter_go_on(data: bytes) -> Non
         assert [decoder.receive(byte) for byte in b"y\r"] == ["y", Key.ENTER], cut
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "expected"),
     [
         (b"\x1b[200~echo \xc3\xa9\r\x1b[201~x", [*"echo é", Key.ENTER, "x"]),
@@ -141,7 +142,7 @@ def test_a_telnet_command_without_more_takes_nothing_of_what_follows(command: in
     assert keys(bytes([0xFF, command]) + b"a") == ["a"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "expected"),
     [
         (b"\x1b]0;a\x08\x09\x0b\x0c\x7fb\x07c", ["c"]),  # format effectors stand in strings
@@ -180,7 +181,7 @@ def test_where_a_string_a_sequence_or_a_command_ends(data: bytes, expected: list
     assert keys(data) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "text"),
     [
         ("a\u00fc\u20ac\U0001f600b".encode(), "a\u00fc\u20ac\U0001f600b"),

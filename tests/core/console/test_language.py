@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.fields import all_fields, sections
 from dialpost.core.console.choices import field_of, key_help, keys, known_choices, section_list
 from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
@@ -34,7 +35,7 @@ def parsed(line: str) -> tuple[str, tuple[str, ...]]:
     return order.command.name, order.arguments
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "name", "arguments"),
     [
         ("show", "show", ()),
@@ -113,7 +114,7 @@ def test_the_table_is_sound() -> None:
         assert not any(argument.rest for argument in command.arguments[:-1]), command.name
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "completion"),
     [
         ("com", Completion(choices=("compare", "commit"))),
@@ -247,7 +248,7 @@ TABLE = Language(
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "lines"),
     [
         ("", ["  go   goes", "  say  say ..."]),
@@ -269,7 +270,7 @@ def test_what_the_question_mark_shows(before: str, lines: list[str]) -> None:
     assert list(TABLE.help(before)) == lines
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "completion"),
     [
         ("", Completion(choices=("go", "say"))),
@@ -288,7 +289,7 @@ def test_what_tab_puts_in(before: str, completion: Completion) -> None:
     assert TABLE.complete(before) == completion
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "meant"),
     [
         ("go here now", (("go",), ("here", "now"))),

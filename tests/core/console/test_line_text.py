@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.console.keys import Key
 from dialpost.core.console.line_text import LONGEST, History, LineText
 
@@ -52,7 +53,7 @@ def test_history() -> None:
     assert history.walk(-1, "") == "three"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "at", "left", "right"),
     [
         ("", 0, 0, 0),
@@ -75,7 +76,7 @@ def test_where_a_word_begins_and_ends(text: str, at: int, left: int, right: int)
         assert line.cursor == stop
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "at", "text", "cursor", "changed"),
     [
         (Key.LEFT, 0, "abc", 0, False),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.console.rescue import (
     LONGEST_TEXT,
     MENU,
@@ -29,7 +30,7 @@ def test_every_action_has_a_line_and_its_number_means_it() -> None:
     assert pick("0") is Action.LEAVE and pick("1") is Action.SHOW
 
 
-@pytest.mark.parametrize("line", ["", "11", "-1", "²", "1.", "one", "\x00", "01"])
+@cases("line", ["", "11", "-1", "²", "1.", "one", "\x00", "01"])
 def test_what_is_no_number_of_the_menu_means_nothing(line: str) -> None:
     assert pick(line) is None
 

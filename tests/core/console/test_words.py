@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.console.words import Cut, Word, cut
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "words", "is_open"),
     [
         ("", [], False),

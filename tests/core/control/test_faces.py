@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
+from cases import cases
 from dialpost import cli
 from dialpost.cli.parser import Parser, make_parser
 from dialpost.core.console import commands as console
@@ -58,7 +57,7 @@ def test_every_command_of_the_console_alone_is_in_the_table_and_no_other() -> No
     assert all(any(" ".join(face).startswith(name) for name in COMMANDS) for face in faces)
 
 
-@pytest.mark.parametrize(("name", "act"), [*COMMANDS.items(), *CONSOLE.items()])
+@cases(("name", "act"), [*COMMANDS.items(), *CONSOLE.items()])
 def test_an_act_asks_or_says_why_not(name: str, act: Act) -> None:
     assert act.methods or act.local.endswith(".")
     assert all(METHODS[method.name] is method for method in act.methods)
@@ -71,13 +70,13 @@ def test_every_method_is_asked_by_somebody() -> None:
     assert asked == set(METHODS)
 
 
-@pytest.mark.parametrize("name", PARSERS)
+@cases("name", PARSERS)
 def test_json_is_offered_where_its_form_is_declared_and_nowhere_else(name: str) -> None:
     offers = any("--json" in action.option_strings for action in PARSERS[name]._actions)
     assert offers == (COMMANDS[name].json is not None)
 
 
-@pytest.mark.parametrize("name", PARSERS)
+@cases("name", PARSERS)
 def test_no_listing_is_without_json(name: str) -> None:
     verb = name.rsplit(maxsplit=1)[-1]
     if (verb in LISTS or verb == "show") and name not in {*PROSE, "panel show"}:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.control import requests
 from dialpost.core.control.declared import LONGEST_TEXT, Access, Declared, Parameter
 from dialpost.core.control.requests import parse_request, unanswered
@@ -124,7 +125,7 @@ def test_a_parameter_that_is_not_declared_is_one_error_that_names_it(name: str, 
     assert len(words) < 250
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "words"),
     [
         (b"", "not one JSON object"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.control import calls, queue, station
 from dialpost.core.control.declared import VERSION
 from dialpost.core.control.shapes import from_json, members, objects_in, to_json, words
@@ -60,7 +61,7 @@ def test_members_of_a_newer_daemon_are_passed_over_and_those_an_older_lacks_take
     assert (found.address, found.name, found.held_because) == ("a@b.example", "", "")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("kind", "value", "named"),
     [
         (queue.Recipient, {name: RECIPIENT[name] for name in RECIPIENT if name != "state"}, "lacks 'state'"),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.line.addresses import connected_networks, why_not
 
 TABLE = """\
@@ -24,7 +25,7 @@ def test_the_networks_this_machine_is_in() -> None:
     assert [str(network) for network in LAN] == ["192.168.1.0/24", "192.168.216.0/24"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("local", "peer", "words"),
     [
         ("10.0.0.2", "10.0.0.1", ""),
@@ -76,7 +77,7 @@ def route(*, flags: str = "0001", start: str = "0000A8C0", mask: str = "0000FFFF
     return f"head\n{name}\t{start}\t00000000\t{flags}\t0\t0\t0\t{mask}\t0\t0\t0\n"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "network"),
     [
         (route(), ["192.168.0.0/16"]),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.errors import ConfigError
 from dialpost.core.line.country import parse_country
 from dialpost.core.line.link import DialResult
@@ -21,7 +22,7 @@ def test_there_are_files_and_generic_is_one_of_them() -> None:
     assert "generic" in {path.stem for path in SHIPPED}
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@cases("path", SHIPPED, ids=lambda path: path.stem)
 def test_every_shipped_country_loads_names_its_source_and_limits_a_deaf_number(path: Path) -> None:
     country = parse_country(path.stem, path.read_text(encoding="utf-8"), str(path))
     assert len(country.source) > 30
@@ -64,7 +65,7 @@ NOT_ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "says"), NOT_ALLOWED)
+@cases(("text", "says"), NOT_ALLOWED)
 def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_country("x", text, "/board/countries/x.toml")

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import DialMode, ModemConfig
 from dialpost.core.errors import ConfigError
 from dialpost.core.line.country import Country, Dialling
@@ -135,7 +136,7 @@ DIALS = [
 ]
 
 
-@pytest.mark.parametrize(("config", "number", "command"), DIALS)
+@cases(("config", "number", "command"), DIALS)
 def test_dial_commands(config: ModemConfig, number: str, command: str) -> None:
     assert dial_command(number, config, AUSTRIA) == command
 

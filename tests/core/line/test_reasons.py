@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.line.link import DialResult
 from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import PppUp, event, parse_event
@@ -25,7 +26,7 @@ def test_every_exit_code_of_pppd_has_a_row() -> None:
     assert set(PPP_REASONS) == set(range(22))
 
 
-@pytest.mark.parametrize(
+@cases(
     "reason",
     [*DIAL_REASONS.values(), *PPP_REASONS.values(), *(row.reason for row in LOG_REASONS)],
     ids=lambda reason: reason.log,

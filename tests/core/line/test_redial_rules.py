@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.call_reason import CallReason
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.link import DialResult
@@ -190,7 +191,7 @@ def test_a_restart_never_shortens_a_wait(tries: list[tuple[float, DialResult]], 
     assert ask(RESTING, read, 3.0).wait_s >= max(0.0, wait_s - off_s) - 1.2, "a second, for rounding"
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [
         None,

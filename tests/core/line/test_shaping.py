@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.line import shaping as line_shaping
 from dialpost.core.line.shaping import SLOW_BPS, Standing, commands, in_flight_bytes, mtu_for, shape
 
@@ -39,7 +40,7 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
     assert found[2:] == [f"route replace default dev ppp3 {shaped}"] * default_route
 
 
-@pytest.mark.parametrize(
+@cases(
     ("rate_bps", "round_trip_s", "ratio", "standing", "segments"),
     [
         (33_600, 0.0, 1.0, Standing.BESIDE, 3),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.address import parse_mailbox
 from dialpost.core.config.text import parse_config
 from dialpost.core.errors import AccountError
@@ -39,7 +40,7 @@ def directory(accounts: list[Account] = ACCOUNTS, aliases: list[Alias] = ALIASES
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("address", "expected"),
     [
         ("anna@clinic.example", Local(("anna",))),
@@ -153,7 +154,7 @@ def test_plus_addressing_can_be_off_or_another_sign() -> None:
     ) == Local(("anna-b",))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("account", "address", "owned"),
     [
         ("anna", "anna@clinic.example", True),
@@ -210,7 +211,7 @@ def test_names(given: str, kept: str) -> None:
     assert check_name(given) == kept
 
 
-@pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "a b", "a/b", "../x", "ä", "a:b", "a@b", "x" * 65, "a\n"])
+@cases("name", ["", ".a", "a.", "a..b", "a b", "a/b", "../x", "ä", "a:b", "a@b", "x" * 65, "a\n"])
 def test_no_names(name: str) -> None:
     if name == "a\n":
         assert check_name(name) == "a"  # a line ending around it is nobody's intent

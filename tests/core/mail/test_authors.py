@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.model import FromCheck
 from dialpost.core.mail.authors import (
     Named,
@@ -20,7 +21,7 @@ from dialpost.core.mail.authors import (
 ANNA, BOSS = "anna@clinic.example", "boss@clinic.example"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "addresses"),
     [
         (b" Anna <anna@clinic.example>\n", (ANNA,)),
@@ -50,7 +51,7 @@ def test_every_address_of_a_field_is_found(value: bytes, addresses: tuple[str, .
 OURS = ("clinic.example", "ward.example")
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "then"),
     [
         (b" bert\n", b" bert@clinic.example\n"),
@@ -71,7 +72,7 @@ def test_what_mail_programs_get_wrong_is_repaired(value: bytes, then: bytes) -> 
     assert address.endswith("@clinic.example")
 
 
-@pytest.mark.parametrize(
+@cases(
     "value",
     [
         b" bert@clinic.example",
@@ -118,7 +119,7 @@ def test_any_bytes_give_addresses(values: list[bytes]) -> None:
     assert all(addresses_in(values, 4096)) or not values
 
 
-@pytest.mark.parametrize(
+@cases(
     ("mode", "named", "refused", "added"),
     [
         (FromCheck.CHECK, ((ANNA,),), False, b""),
@@ -192,7 +193,7 @@ def test_the_mark_names_an_ipv6_address_as_a_literal() -> None:
     assert unverified_mark("2001:db8::1").endswith(b"from [IPv6:2001:db8::1]\n")
 
 
-@pytest.mark.parametrize("text", [b"a", b"\\", b'\\"', b'"', b'"a', b"!", b"(", b"@", b'""@', b"[a"])
+@cases("text", [b"a", b"\\", b'\\"', b'"', b'"a', b"!", b"(", b"@", b'""@', b"[a"])
 def test_no_field_takes_time_that_grows_with_its_square(text: bytes) -> None:
     def seconds(count: int) -> float:
         began_s = time.process_time()
@@ -204,7 +205,7 @@ def test_no_field_takes_time_that_grows_with_its_square(text: bytes) -> None:
     )  # linear: 10 times; the square: 100 times and minutes
 
 
-@pytest.mark.parametrize("text", [b" ", b"@", b" @", b"a@ ", b"a.", b'"', b'" <', b"<", b"\n", b"a<", b"@b <a@"])
+@cases("text", [b" ", b"@", b" @", b"a@ ", b"a.", b'"', b'" <', b"<", b"\n", b"a<", b"@b <a@"])
 def test_no_repair_takes_time_that_grows_with_its_square(text: bytes) -> None:
     def seconds(count: int) -> float:
         began_s = time.process_time()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify, classify_dialogue, waiting_in_all
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import EtrnDialogue, SessionFate
@@ -15,7 +16,7 @@ def answer(code: int, text: str = "words of the server") -> EtrnAnswer:
     return classify(NAME, Reply.from_lines(code, (text,)))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("code", "outcome"),
     [
         (250, EtrnOutcome.STARTED),
@@ -51,7 +52,7 @@ def test_each_code(code: int, outcome: EtrnOutcome) -> None:
     assert bool(found.advice) is (code >= 400)
 
 
-@pytest.mark.parametrize("code", [500, 501, 502, 503, 504, 530, 550, 554])
+@cases("code", [500, 501, 502, 503, 504, 530, 550, 554])
 def test_a_5xx_says_that_the_provider_does_not_do_etrn(code: int) -> None:
     assert "provider does not support ETRN" in answer(code).advice
 

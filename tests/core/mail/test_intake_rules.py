@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import Config, LanConfig, LanMethod
 from dialpost.core.config.text import parse_config
 from dialpost.core.mail.header.scan import HeaderFacts
@@ -38,7 +39,7 @@ AT_A_ROUTER = Sides.from_config(
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("address", "side"),
     [
         ("192.168.1.200", Origin.LAN),
@@ -80,7 +81,7 @@ def test_an_address_of_the_lan_counts_only_where_the_lan_is(
     assert sides.of(address, interface) is side
 
 
-@pytest.mark.parametrize(
+@cases(
     ("sides", "address", "interface", "is_provider"),
     [
         (DIALLED, "192.0.2.1", "ppp0", True),

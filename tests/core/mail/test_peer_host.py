@@ -1,11 +1,10 @@
 """Whom an address stands for where peers are counted."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.mail.peer_host import host_of
 
 
-@pytest.mark.parametrize(
+@cases(
     ("address", "host"),
     [
         ("192.0.2.1", "192.0.2.1"),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
+from cases import cases
 from dialpost.core.mail.plain_reasons import plain_reason
 from dialpost.core.mail.reply import Reply
 
 
-@pytest.mark.parametrize(
+@cases(
     ("code", "enhanced", "expected"),
     [
         (550, "5.1.1", "Nobody has that address. Check the part before the @."),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, StationConfig, TlsMode, TlsVerify, Via
 from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings, route_for
 
@@ -32,7 +33,7 @@ ROUTES = (
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("domain", "host"),
     [
         ("elsewhere.test", "smtp.isp.example"),

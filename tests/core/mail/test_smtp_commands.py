@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.mail.envelope import BodyType, Envelope, Notify, Recipient, Return
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_commands import (
@@ -29,7 +30,7 @@ def status(answer: object) -> str:
     return f"{answer.code} {answer.enhanced}"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("argument", "expected"),
     [
         ("FROM:<a@b.example>", Envelope("a@b.example", ())),
@@ -94,7 +95,7 @@ def test_size() -> None:
     assert mail("FROM:<> SIZE=00012") == MailCommand(Envelope("", ()), 12)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("argument", "expected"),
     [
         ("", "501 5.5.4"),
@@ -151,7 +152,7 @@ def test_rcpt(argument: str, expected: Recipient) -> None:
     assert rcpt(argument) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("argument", "expected"),
     [
         ("TO:<>", "501 5.1.3"),
@@ -175,7 +176,7 @@ def test_rcpt_refused(argument: str, expected: str) -> None:
     assert status(rcpt(argument)) == expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("argument", "expected"),
     [
         ("0", (0, False)),
@@ -242,7 +243,7 @@ def test_whatever_comes_it_is_a_command_or_a_permanent_refusal(text: str, extend
             assert answer.envelope.sender == "" or "@" in answer.envelope.sender
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "is_other"),
     [
         (b"GET / HTTP/1.1", True),

@@ -1,7 +1,6 @@
 """How lights behave in time."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.panel import blink
 from dialpost.core.panel.blink import OFF, ON, SLOW, Pattern, flashes, long_then
 
@@ -19,7 +18,7 @@ def test_when_it_changes() -> None:
     assert told == [(True, 1000), (True, 1), (False, 1000), (False, 1), (True, 1000)]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pattern", "flashes_in_it", "period_ms", "lit_ms"),
     [
         (blink.SLOW, 1, 2000, 1000),  # 1 s lit, 1 s dark

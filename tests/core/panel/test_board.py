@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.errors import ConfigError
 from dialpost.core.panel.board import Bias, Light, parse_board
 from dialpost.core.panel.lights import Led
@@ -167,7 +168,7 @@ def test_qemus_board_has_its_button_on_the_power_key() -> None:
     assert (button.line, button.active_low, button.bias) == (3, False, Bias.NONE)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("model", "name"),
     [
         ("Raspberry Pi Zero 2 W Rev 1.0", "rpi-zero-2w"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.panel.button import (
     CONTACTS,
     LIMIT_S,
@@ -138,7 +139,7 @@ def test_every_state_with_every_event_does_what_the_table_says(state: ButtonStat
 # -- stories --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("held_s", "action"),
     [
         (0.05, Action.PRESSED),

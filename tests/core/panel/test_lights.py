@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.faults import FAULT_FLASHES, Fault
 from dialpost.core.line.call.states import CallState
 from dialpost.core.panel.blink import (
@@ -115,7 +116,7 @@ def test_a_hand_on_the_button_is_answered_by_every_light(show: ButtonShow, patte
 # -- one light for everything ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@cases(
     ("state", "pattern"),
     [
         (StationState(), ON),
@@ -202,7 +203,7 @@ def test_patterns_as_seen() -> None:
     assert [on for on, _ in lit(flashes(5), 5000)].count(True) >= 5
 
 
-@pytest.mark.parametrize("pattern", [*(signal.alone for signal in SIGNALS), WINK], ids=lambda one: one.name)
+@cases("pattern", [*(signal.alone for signal in SIGNALS), WINK], ids=lambda one: one.name)
 def test_a_pattern_says_when_it_changes_next(pattern: Pattern) -> None:
     now_ms, seen = 0, []
     while now_ms < 6000:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.system.sntp import PACKET_BYTES, ClockOffset, answer, question
 
 COOKIE = 0x0123456789ABCDEF
@@ -61,7 +62,7 @@ def test_after_2036_seconds_begin_again() -> None:
     assert told(packet(came_s=later, left_s=later), sent_s=later - 0.1).offset_s == pytest.approx(0.0, abs=0.1)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("data", "why"),
     [
         (b"", "short"),
@@ -89,7 +90,7 @@ def test_an_answer_that_was_too_long_on_the_way_is_not_used() -> None:
         told(packet(), trip_s=61.0)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "trip_s", "believed"),
     [
         ({"stratum": 1}, 0.25, True),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.check import warnings
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.editing.compare import compare
@@ -293,7 +294,7 @@ def _typed(value: object) -> str:
     return toml_value(value)
 
 
-@pytest.mark.parametrize("field", _FIELDS, ids=lambda field: field.key)
+@cases("field", _FIELDS, ids=lambda field: field.key)
 def test_every_key_takes_its_own_default_and_its_example(field: Field) -> None:
     key = field.key
     for listed in ("outbound.route", "schedule.entry"):

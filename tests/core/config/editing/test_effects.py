@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
-
+from cases import cases
 from dialpost.core.config.editing.candidate import Candidate
 from dialpost.core.config.editing.effects import changed_keys, cut_off, when_it_counts
 from dialpost.core.config.model import Config
@@ -18,7 +17,7 @@ def changed(*changes: tuple[str, str]) -> tuple[Config, Config]:
     return BASE.config(), candidate.config()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "value", "words"),
     [
         ("smtp.listen", "127.0.0.1:25", "smtp.listen: the station is no longer reachable at [::]:25."),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.editing.entry import read_value
 from dialpost.core.config.text import find_field
 from dialpost.core.errors import ConfigError
@@ -13,7 +14,7 @@ def test_quotes_close_on_their_line(text: str) -> None:
         read_value(find_field("outbound.smarthost"), "outbound.smarthost", text)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "text", "value"),
     [
         ("modem.login_script", "a, b", ["a", "b"]),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.editing.keys import find_in, find_place, places
 from dialpost.core.errors import NotFoundError
 
@@ -30,7 +31,7 @@ def test_an_empty_section_is_found_as_a_whole() -> None:
     assert find_in("smtp", {"smtp": {}}).section == "smtp"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "place", "written"),
     [
         (" smtp.listen ", ("smtp", "listen", 0, ""), "smtp.listen"),
@@ -53,7 +54,7 @@ def test_the_place_of_a_key(key: str, place: tuple[str, str, int, str], written:
     assert found.key == written and found.field is not None
 
 
-@pytest.mark.parametrize(
+@cases(
     ("key", "words"),
     [
         ("smtp", "smtp is a section: name a key in it, like smtp."),

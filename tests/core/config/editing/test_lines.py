@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.editing.lines import set_line, unset_item, unset_line, write_out
 
 TEXT = """\
@@ -27,7 +28,7 @@ domains = ["c.example"]
 """
 
 
-@pytest.mark.parametrize(
+@cases(
     ("header", "index", "name", "value", "was", "now"),
     [
         ("station", 0, "hostname", '"b"', '"a.example"  # the name', '"b"  # the name'),

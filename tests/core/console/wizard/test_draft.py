@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.check import faults
 from dialpost.core.config.model import (
     Config,
@@ -44,7 +45,7 @@ def made(base: Config = BASE, /, **answers: str) -> Config:
     return Draft(FACTS, base, answers).config()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("answers", "hostname", "domains", "postmaster"),
     [
         ({}, "mx.a.example", ("a.example", "b.example"), "carl"),
@@ -106,7 +107,7 @@ KNOWN = replace(PLAIN, user="old", password="old secret")
 TAKEN = {"ppp_user": "clinic", "ppp_password": "dial secret", "mail_user": "anna", "mail_password": "mail secret"}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("there", "login", "user", "password", "port", "tls"),
     [
         (PLAIN, "", "", "", 26, TlsMode.NONE),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, StationConfig, TlsMode
 from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
@@ -103,7 +104,7 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
     assert ANNA not in repr(wizard._draft)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("before", "wrong", "told"),
     [
         ([], "no domain!", "no domain!"),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import (
     Config,
     EtrnConfig,
@@ -69,7 +70,7 @@ def test_a_question_is_asked_where_it_means_something() -> None:
     assert {"port", "trusted_line"}.isdisjoint(asked(dialup))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("answers", "more"),
     [
         ({"port": "/dev/ttyS1"}, set()),
@@ -105,7 +106,7 @@ def test_twenty_users_and_who_has_accounts() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "base", "answers", "default"),
     [
         ("times", MODEM, {}, NONE),
@@ -170,7 +171,7 @@ def test_the_machines_own_time_zone_comes_before_the_countrys() -> None:
     assert step("country", zone).default(zone) == "austria"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "typed", "taken"),
     [
         ("times", "12:30, 7:30 07:30", "07:30 12:30"),
@@ -201,7 +202,7 @@ def test_one_name_that_is_like_the_typed_one_is_offered() -> None:
         step("timezone", draft).check("asia/almatx", draft)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("name", "typed", "words"),
     [
         ("times", KEEP, "time of day"),
@@ -233,7 +234,7 @@ def test_logins_that_are_offered() -> None:
         assert [choice.value for choice in step("mail_login", draft).choices(draft)] == offered
 
 
-@pytest.mark.parametrize(
+@cases(
     ("typed", "value"),
     [("1", "a"), ("2", "b"), ("0", None), ("3", None), ("A", "a"), ("the SECOND", "b"), ("c", None), ("", None)],
 )

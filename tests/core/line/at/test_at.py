@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.line.at.dialogue import MAX_LINE_BYTES, AtDialogue, Rang, Said
 from dialpost.core.line.at.login import KEPT_BYTES, LoggedIn, LoginLost, LoginScript, Send
 from dialpost.core.line.at.results import (
@@ -41,7 +42,7 @@ def answers(
 # one line
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "kind", "rate_bps"),
     [
         ("OK", K.OK, None),
@@ -93,7 +94,7 @@ def test_a_final_result_is_known(line: str, kind: ResultKind, rate_bps: int | No
     assert parse_result(line) == AtResult(kind, line, rate_bps)
 
 
-@pytest.mark.parametrize(
+@cases(
     "line",
     [
         "",
@@ -150,7 +151,7 @@ def test_what_a_makers_numbers_mean_is_in_its_profile(profile: str, number: str,
     assert answers("ATDT1", f"{number}\r".encode(), own)[0] == [event]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "rate_bps"),
     [
         ("CARRIER 33600", 33_600),
@@ -472,7 +473,7 @@ def test_a_rate_that_a_line_may_have(line: str, rate_bps: int | None) -> None:
     assert found is not None and (found.kind, found.rate_bps) == (K.CONNECT, rate_bps)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "kind", "rate_bps"),
     [
         ("0", K.OK, None),

@@ -1,11 +1,10 @@
 """How many tries a SIM's PIN has left, in every maker's words."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.line.at.pin_tries import QUERIES, pin_tries
 
 
-@pytest.mark.parametrize(
+@cases(
     ("query", "lines", "tries"),
     [
         ("AT+CPINR", ["+CPINR: SIM PIN2,2,3", "+CPINR: SIM PIN,3,3"], 3),

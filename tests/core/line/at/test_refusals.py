@@ -1,7 +1,6 @@
 """Which refusals of a modem pass in seconds, and which are final."""
 
-import pytest
-
+from cases import cases
 from dialpost.core.line.at.refusals import is_busy, is_passing, is_passing_of_a_sim, is_wrong_pin
 
 PASSING = (13, 14, 30, 100, 512, 515, 516, 601)
@@ -16,7 +15,7 @@ def test_numbers() -> None:
     assert [number for number in words if is_wrong_pin(words[number])] == [12, 16, 18]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("words", "told"),
     [
         ("+CME ERROR: SIM busy", (True, True, True, False)),

@@ -6,6 +6,7 @@ from math import inf, nan
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.line import BudgetConfig
 from dialpost.core.line.call.budget import (
     Allowance,
@@ -90,7 +91,7 @@ def test_without_limits_there_is_no_end() -> None:
     assert not allowance(BudgetConfig(), Spent()).is_spent
 
 
-@pytest.mark.parametrize(
+@cases(
     ("config", "spent", "call_s", "left_s", "limit"),
     [
         (BudgetConfig(minutes_per_call=5), Spent(day_s=9e9), 0, 300, Limit.CALL_MINUTES),

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.delays import LONGEST_S, MEMORY, SHORTEST_S, Delays
 
@@ -69,9 +70,7 @@ def test_the_lists_of_seconds_that_were_kept_before_are_read() -> None:
     assert Delays.from_json([0.25, 20.0, 20.5]).longest_s == pytest.approx(20.0, rel=0.1)
 
 
-@pytest.mark.parametrize(
-    "value", [None, 7, "x", [-1.0], [inf], [nan], [True], [[1.0]], [[1.0, -1.0]], [["x", 1.0]], {"a": 1}]
-)
+@cases("value", [None, 7, "x", [-1.0], [inf], [nan], [True], [[1.0]], [[1.0, -1.0]], [["x", 1.0]], {"a": 1}])
 def test_what_is_no_delay_is_left_out(value: JsonValue) -> None:
     assert Delays.from_json(value) == NOTHING
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.amounts import about_span, count_words, minutes_words, money, size_words
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.line import BudgetConfig
@@ -113,7 +114,7 @@ def test_what_is_kept_has_tenths_of_seconds_and_millionths_of_money() -> None:
     assert [kept[name] for name in ("seconds", "cost", "tls_seconds")] == [1.2, 1.234568, 1.2]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("seconds", "words"),
     [
         (0, "5 s"),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.call_reason import CallReason
 from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.notes import (
@@ -81,7 +82,7 @@ def test_a_carrier_and_then_the_network() -> None:
     assert (up.result, up.rate_bps, up.detail) == (DialResult.CONNECTED, 33_600, "CONNECT 33600/V34")
 
 
-@pytest.mark.parametrize("result", [result for result in DialResult if result is not DialResult.CONNECTED])
+@cases("result", [result for result in DialResult if result is not DialResult.CONNECTED])
 def test_a_failed_dial(result: DialResult) -> None:
     record = noted(CallState.DIALING, Happening(CallEvent.DIAL_FAILED, dial=DialOutcome(result, "why")))
     assert (record.result, record.detail, record.hangup_reason) == (

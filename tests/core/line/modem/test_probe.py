@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.text import parse_config
 from dialpost.core.line.modem.probe import (
     IDENTITY_COMMANDS,
@@ -33,7 +34,7 @@ def said(**answers: str) -> tuple[str, ...]:
     return tuple(answers.get(spelt[command], "") for command in IDENTITY_COMMANDS)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("port", "answers", "wanted"),
     [
         (

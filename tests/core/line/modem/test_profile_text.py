@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import ModemConfig
 from dialpost.core.errors import ConfigError
 from dialpost.core.line.country import Country
@@ -91,7 +92,7 @@ NOT_ALLOWED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "says"), NOT_ALLOWED)
+@cases(("text", "says"), NOT_ALLOWED)
 def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_profile("x", text, "/board/modems/x.toml")
@@ -99,7 +100,7 @@ def test_each_kind_of_bad_file_is_reported_with_its_name(text: str, says: str) -
     assert all(problem.startswith("/board/modems/x.toml: ") for problem in caught.value.problems)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "said"),
     [
         ("dtr_pulse_ms = 2000\ndtr_off_max_s = 2", "dtr_pulse_ms is not shorter"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import LinkConfig, ModemConfig, PortFlow
 from dialpost.core.line.country import Country
 from dialpost.core.line.modem.profile import FlowControl, Medium, ModemProfile
@@ -50,7 +51,7 @@ def test_the_port_is_as_configured_or_else_as_the_profile_says() -> None:
 DEFAULT_BPS = LinkConfig().line_rate_bps
 
 
-@pytest.mark.parametrize(
+@cases(
     ("told", "profile", "configured", "rate"),
     [
         (31_200, PROFILE, 9600, 31_200),
@@ -91,7 +92,7 @@ def test_a_telephone_line_has_settings_of_its_own() -> None:
     assert [each.command for each in set_up_commands(ELSEWHERE, blind, COUNTRY)] == ["ATZ", "AT&F1", PLAIN_WORDS]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lines", "guard_s"),
     [
         (("050",), 1.1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.findings import Severity
 from dialpost.core.line.modem.signs import (
     SIM_READY,
@@ -18,7 +19,7 @@ from dialpost.core.line.modem.signs import (
 )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("lines", "states"),
     [
         (["+CREG: 0,1"], 1),
@@ -47,7 +48,7 @@ def test_registration(lines: list[str], states: int | None) -> None:
     assert registration(lines, "+CREG") == states
 
 
-@pytest.mark.parametrize(
+@cases(
     ("states", "severity", "says"),
     [
         ([4, 1], Severity.OK, "in its home network"),
@@ -83,7 +84,7 @@ def test_signal(line: str, severity: Severity, says: str) -> None:
     assert (finding.severity, says in finding.what) == (severity, True)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "has_pin", "severity", "says"),
     [
         ("+CPIN: SIM PIN2", False, Severity.OK, "not ask for a PIN"),
@@ -136,7 +137,7 @@ def test_the_best_of_what_several_queries_told_counts() -> None:
     assert "contract" in refused.advice and "antenna" in searching.advice
 
 
-@pytest.mark.parametrize(
+@cases(
     ("state", "says"),
     [
         (0, "is not looking for a network"),

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.line.link import Again
 from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, logged, parse_event
@@ -238,7 +239,7 @@ TRANSCRIPTS = [
 ]
 
 
-@pytest.mark.parametrize(("log", "status", "was_up", "word", "again"), TRANSCRIPTS)
+@cases(("log", "status", "was_up", "word", "again"), TRANSCRIPTS)
 def test_the_log_decides_what_is_reported(log: str, status: int, was_up: bool, word: str, again: Again) -> None:
     end = PppEnd(status, tuple(log.split("|")), was_up=was_up)
     assert (end.log, end.again) == (word, again)

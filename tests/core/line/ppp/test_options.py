@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import PppAuth, PppConfig
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line.firewall import remove, ruleset
@@ -118,7 +119,7 @@ def test_what_a_request_leaves_out_is_as_by_default() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     "change",
     [
         {"device": "/dev/sda"},

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.mail.content.encoders import (
     Base64,
     Encoder,
@@ -62,7 +63,7 @@ def test_base64_in_pieces_and_with_foreign_octets_is_put_in_order() -> None:
     assert encoded(RepairedBase64(), b"AAAA") == b"AAAA"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("pieces", "wanted"),
     [
         ([b"x" * 76 + b"\n"], b"x" * 76 + b"\n"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.content.walk import (
     MAX_DEPTH,
     MAX_HEADER_BYTES,
@@ -162,7 +163,7 @@ def test_how_long_a_header_may_be(folded: bool) -> None:
             walked(too_long)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("fields", "kind", "encoding", "charset", "boundary"),
     [
         ([], b"text/html", b"7bit", b"", b""),
@@ -189,7 +190,7 @@ def test_what_a_header_says_of_its_part(
     assert (part.type, part.encoding, part.charset, part.boundary) == (kind, encoding, charset, boundary)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("content_type", "encoding", "says"),
     [
         (b"multipart/mixed; boundary=s", b"", {"is_multipart"}),

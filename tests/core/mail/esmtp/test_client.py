@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.model import AuthMechanism, TlsMode
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.client import EsmtpClient
@@ -24,6 +25,7 @@ from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate, Trust
 from esmtp_talk import BODY, BODY_WIRE, SETTINGS, CoreTalk, facts_of, make_message
+from fuzzing import inputs
 from known import is_a, known
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 
@@ -759,7 +761,7 @@ def test_text_in_clear_behind_the_220_to_starttls_is_an_attack(injected: bytes, 
     assert core.phase is Phase.OVER
 
 
-@pytest.mark.parametrize(
+@cases(
     "settings, replies, fate, code",
     [
         (SETTINGS, ["554 go away"], SessionFate.NOT_SERVED, 554),
@@ -962,7 +964,7 @@ replies_of_a_mad_server = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=inputs(300), deadline=None)
 @given(replies_of_a_mad_server, st.integers(1, 30), st.booleans())
 def test_whatever_the_server_says_each_message_gets_its_outcomes_once(
     replies: list[bytes], step: int, ends_with_eof: bool
@@ -986,7 +988,7 @@ def test_whatever_the_server_says_each_message_gets_its_outcomes_once(
     assert isinstance(events[-1], Ended)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=inputs(200), deadline=None)
 @given(st.data(), st.sampled_from(list(SERVERS.values())))
 def test_any_mix_of_refusals_delivers_what_was_taken_and_nothing_else(
     data: st.DataObject, offers: tuple[str, ...]
@@ -1316,9 +1318,7 @@ def test_nothing_is_read_after_the_end() -> None:
     assert not core._replies._line and not core._replies._texts
 
 
-@pytest.mark.parametrize(
-    "beginning", [b"S", b"SSH-2.0", b"2x", b"19", b"25\xff", b"2500", b"250x", b"\r\n", b"\0", b" "]
-)
+@cases("beginning", [b"S", b"SSH-2.0", b"2x", b"19", b"25\xff", b"2500", b"250x", b"\r\n", b"\0", b" "])
 def test_what_can_not_become_a_reply_is_not_waited_for(beginning: bytes) -> None:
     core = EsmtpClient(SETTINGS, "mail.example")
     [ended] = core.receive(beginning)

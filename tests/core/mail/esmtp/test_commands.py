@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.commands import mail_line, rcpt_line, wire_address
 from dialpost.core.mail.esmtp.extensions import Extensions
@@ -14,7 +15,7 @@ from dialpost.core.mail.reply import Reply
 ENVELOPE = Envelope("a@b", (), envid="x", ret=Return.FULL)
 
 
-@pytest.mark.parametrize(
+@cases(
     ("offered", "size", "eight_bit", "utf8", "words"),
     [
         (Extensions(), 5, True, False, ""),

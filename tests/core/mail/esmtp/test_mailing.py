@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.esmtp.expected import (
     MAX_UNANSWERED_BYTES,
     MAX_UNANSWERED_MESSAGES,
@@ -79,7 +80,7 @@ def test_a_lost_line_leaves_the_fate_of_few_messages_unknown(sizes: list[int], i
     assert window_is_open([*sent, a_transaction(whole=False, size=MAX_UNANSWERED_BYTES)]) is is_open
 
 
-@pytest.mark.parametrize(
+@cases(
     ("ask", "mail_reply", "verdict", "out_of_order"),
     [
         (Ask.MAIL, None, None, True),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.config.model import AuthMechanism
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
@@ -43,7 +44,7 @@ def test_replies_whole_and_byte_by_byte(step: int) -> None:
     assert not reader.holds_input
 
 
-@pytest.mark.parametrize(
+@cases(
     "data",
     [
         b"hello\r\n",
@@ -153,7 +154,7 @@ ALL = frozenset({"PLAIN", "LOGIN", "CRAM-MD5"})
 PLAIN, LOGIN, CRAM = AuthMechanism.PLAIN, AuthMechanism.LOGIN, AuthMechanism.CRAM_MD5
 
 
-@pytest.mark.parametrize(
+@cases(
     "choice, offered, tls, verified, expected",
     [
         (AuthMechanism.AUTO, ALL, True, True, (PLAIN, LOGIN, CRAM)),
@@ -227,7 +228,7 @@ def test_a_value_that_would_break_the_line_is_left_out(value: str) -> None:
     assert rcpt_line(Recipient("b@c", None, value), "b@c", EVERYTHING, utf8=False) == b"RCPT TO:<b@c>"
 
 
-@pytest.mark.parametrize(
+@cases(
     "address",
     [
         "a@b\r\nRSET",

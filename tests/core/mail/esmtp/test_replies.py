@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cases import cases
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.esmtp.replies import MAX_LINE_BYTES, MAX_REPLY_BYTES, ReplyReader
 from dialpost.core.mail.reply import Reply
@@ -36,7 +37,7 @@ def test_the_longest_reply_and_the_next_one_counts_again() -> None:
         list(ReplyReader().receive(line * 63 + line[:-2] + b"x\r\n"))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("beginning", "may_be_one"),
     [
         (b"2", True),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.content.outgoing import ContentFacts
 from dialpost.core.mail.envelope import Notify, Recipient
 from dialpost.core.mail.esmtp.extensions import Extensions
@@ -41,7 +42,7 @@ def kinds(outcomes: dict[int, Outcome]) -> dict[int, tuple[type[Outcome], int]]:
     return {number: (type(outcome), outcome.reply.code) for number, outcome in outcomes.items()}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("mail", "rcpts", "content", "outcomes"),
     [
         (OK, [OK, OK], OK, {0: (Delivered, 250), 1: (Delivered, 250)}),
@@ -95,7 +96,7 @@ def test_too_many_says_so_or_says_nothing() -> None:
         assert answered(OK, [OK, Reply(452, ("x",), enhanced)], OK).left_over() == left
 
 
-@pytest.mark.parametrize(
+@cases(
     ("mail", "rcpts", "content", "is_hopeless"),
     [
         (None, [None, None], None, False),

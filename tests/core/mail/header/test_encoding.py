@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.mail.header.encoding import ascii_field, text_field
 from dialpost.core.mail.header.words import readable
 
@@ -16,7 +17,7 @@ def word(text: str, charset: str = "utf-8", label: str | None = None) -> bytes:
     return f"=?{label or charset}?B?".encode() + base64.b64encode(text.encode(charset)) + b"?="
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "done"),
     [
         (b"Subject: plain\n", b"Subject: plain\n"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.header.scan import _BODY_LOOK_BYTES, HeaderFacts, HeaderScan, fields_of
 from dialpost.core.mail.queue.records import Priority
 
@@ -15,7 +16,7 @@ def scan(text: bytes | str) -> HeaderFacts:
     return header.facts()
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "priority"),
     [
         ("X-Priority: 1 (Highest)", Priority.URGENT),
@@ -63,7 +64,7 @@ def test_only_from_names_authors() -> None:
     assert list(facts.named.authors) == ["anna@clinic.example", "eve@z.example"]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("line", "priority"),
     [
         ("X-Priority: 2", Priority.URGENT),

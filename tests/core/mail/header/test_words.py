@@ -5,6 +5,7 @@ from typing import Never
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.header import words
 from dialpost.core.mail.header.words import codec_of, readable
 
@@ -13,7 +14,7 @@ def b_word(charset: bytes, text: str, codec: str | None = None) -> bytes:
     return b"=?" + charset + b"?B?" + base64.b64encode(text.encode(codec or charset.decode())) + b"?="
 
 
-@pytest.mark.parametrize(
+@cases(
     ("value", "shown"),
     [
         (b"plain", "plain"),
@@ -115,7 +116,7 @@ def test_unlabelled_western_text_is_read_with_its_typographic_marks() -> None:
     assert words.decoded(b"Caf\xe9\x81", "") == "Caf\xe9\x81"
 
 
-@pytest.mark.parametrize(
+@cases(
     ("text", "shown"),
     [
         ("приветы".encode("koi8-r"), "приветы"),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.line import BudgetConfig
 from dialpost.core.mail.queue.big_messages import (
     NoteFrame,
@@ -99,7 +100,7 @@ def test_words_for_the_sender() -> None:
     assert "It goes when the operator releases it. Ask the operator" in sender_words(ALWAYS_BY_HAND, big())
 
 
-@pytest.mark.parametrize(
+@cases(
     ("field", "may"),
     [
         (b"Subject: x-rays", True),

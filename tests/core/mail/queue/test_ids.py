@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.mail.queue.ids import queue_id, queue_number
 
 NUMBERS = st.integers(0, 2**40 - 1)
@@ -27,7 +27,7 @@ def test_what_is_read_aloud_is_understood() -> None:
     assert queue_number("DOOOOOO1") == queue_number("D0000001") == 1
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     ["", "D", "D000001", "X0000012", "D00000U1", "D0000012.part", "D000000000012", "../D0000012", "D00000é1"],
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import OutboundConfig
 from dialpost.core.mail.envelope import Notify
 from dialpost.core.mail.outcomes import Deferred, Delivered, Refused
@@ -71,7 +72,7 @@ def test_sent_and_no_answer_seen_stays_visible_until_somebody_takes_it() -> None
     assert [refused.state, taken.state] == [RecipientState.BOUNCED, RecipientState.RELAYED]
 
 
-@pytest.mark.parametrize(
+@cases(
     ("attempts", "received_s", "trusted", "expected"),
     [
         (5, NOW - 120 * HOUR, True, True),
@@ -89,7 +90,7 @@ def test_giving_up_needs_days_and_tries(attempts: int, received_s: int, trusted:
     assert give_up_is_due(recipient, received_s, NOW, CONFIG, clock_trusted=trusted) is expected
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "received_s", "trusted", "expected"),
     [
         ({}, NOW - 24 * HOUR, True, True),

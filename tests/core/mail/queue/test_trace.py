@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.mail.envelope import Notify
 from dialpost.core.mail.queue.records import Origin, Priority, RecipientRecord, RecipientState, SizeHold
 from dialpost.core.mail.queue.trace import arrival, fate, recipient_name, trace, when
@@ -73,7 +74,7 @@ FATES = [
 ]
 
 
-@pytest.mark.parametrize(("recipient", "words"), FATES, ids=[words[:40] for _, words in FATES])
+@cases(("recipient", "words"), FATES, ids=[words[:40] for _, words in FATES])
 def test_fate(recipient: RecipientRecord, words: str) -> None:
     assert fate(a_record("D0000001", recipient), recipient, tz=UTC) == words
 

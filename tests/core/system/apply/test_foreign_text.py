@@ -22,6 +22,7 @@ from dialpost.core.ip_text import ip_address, ip_interface, ip_network
 from dialpost.core.line.firewall import ruleset
 from dialpost.core.line.ppp.options import PppRequest, options
 from dialpost.core.system.apply.render import render
+from fuzzing import inputs
 from known import is_a
 
 BASE = Config(station=StationConfig(hostname="mail.clinic.example", domains=("clinic.example",)))
@@ -156,7 +157,7 @@ REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600)
 _WORD = re.compile(r'(?:user|password) "(?:[^"\\\n]|\\["\\])*"\Z')
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=inputs(300), deadline=None)
 @given(
     st.sampled_from(["device", "flow_control", "auth", "local_address", "remote_address", "user", "password"]),
     foreign,
@@ -175,7 +176,7 @@ def test_pppd_is_told_nothing_foreign(name: str, text: str) -> None:
         assert SAFE.sub("", line.replace(" ", "")).strip(",") == "" or _WORD.match(line), line
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=inputs(300), deadline=None)
 @given(foreign)
 def test_the_lines_firewall_is_made_of_values(text: str) -> None:
     plain = ruleset(

@@ -26,6 +26,7 @@ from dialpost.core.system.apply.rendered import (
     Rendered,
 )
 from dialpost.core.system.apply.system import battery_clock
+from fuzzing import inputs
 
 BASE = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 STATIC = '[lan]\nmethod = "static"\naddress = "192.168.1.25/24"\n'
@@ -288,7 +289,7 @@ _MARKS = "\n{}[];\"'#=%$<>\\"
 
 
 @given(st.sampled_from(list(_TARGETS)), HOSTILE, st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=inputs(600), deadline=None)
 def test_no_value_gets_out_of_its_place_although_no_parser_stood_before(
     target: tuple[str, str], text: str, static: bool
 ) -> None:
@@ -317,7 +318,7 @@ def _marks(file: Rendered) -> tuple[str, dict[str, int]]:
 
 
 @given(st.dictionaries(st.sampled_from(["interface", "address", "gateway", "fallback_address", "method"]), HOSTILE))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=inputs(300), deadline=None)
 def test_any_file_is_rendered_or_refused(values: dict[str, str]) -> None:
     import json
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.system.boot.state import (
     _HIGHEST,
     FRESH,
@@ -71,7 +72,7 @@ def test_one_bit_flipped_is_no_record(state: BootState, bit: int) -> None:
     assert parse(bytes(record)) is None
 
 
-@pytest.mark.parametrize(
+@cases(
     "text",
     [
         b"",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import (
     Config,
     EtrnConfig,
@@ -133,7 +134,7 @@ def facts(**changes: Any) -> CertificateFacts:
     return CertificateFacts(**(values | changes))
 
 
-@pytest.mark.parametrize(
+@cases(
     ("changes", "severity", "words"),
     [
         ({}, OK, "made here, so mail programs ask once"),
@@ -172,7 +173,7 @@ def directory(
     )
 
 
-@pytest.mark.parametrize(
+@cases(
     ("found", "mailboxes", "postmaster", "expected"),
     [
         (directory(Account("anna")), {"anna": 5}, "", [(OK, "1 in clinic.example; postmaster is anna")]),
@@ -243,7 +244,7 @@ def test_the_host_name_in_dns(answer: Any, severity: Severity, words: str) -> No
 ADDRESSES = {HOST: ("192.0.2.7",), PROVIDER: ("192.0.2.8",), "mx.other.example": ("192.0.2.9",)}
 
 
-@pytest.mark.parametrize(
+@cases(
     ("answer", "expected"),
     [
         ((MxRecord(10, HOST),), [(OK, HOST)]),

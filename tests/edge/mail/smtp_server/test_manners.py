@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cases import cases
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.core.mail.smtp_commands import speaks_something_else
 from dialpost.edge.mail.smtp_server import dialogue
 from dialpost.edge.mail.smtp_server.lines import wire_reply
 from dialpost.flow.mail.incoming.connection_pools import GAVE_WAY
+from fuzzing import inputs
 from smtp_door import NotingPolicy, door, eventually, server_tls
 
 NO_USER = Reply(550, ("No such mailbox here",), "5.1.1")
@@ -244,7 +246,7 @@ async def test_it_is_shut_out_later_as_well(line: bytes) -> None:
     assert policy.of("mail") == []
 
 
-@pytest.mark.parametrize(
+@cases(
     "line",
     [
         b"MAIL FROM:<a@b.example>",
@@ -277,7 +279,7 @@ async def test_vrfy_needs_a_name() -> None:
 # What comes back
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=inputs(200), deadline=None)
 @given(st.text(max_size=1000), st.text(max_size=20))
 def test_no_answer_repeats_what_a_terminal_would_obey(text: str, more: str) -> None:
     raw = wire_reply(Reply(501, (text, more), "5.5.4"))

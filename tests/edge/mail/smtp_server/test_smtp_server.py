@@ -13,7 +13,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.smtp_server import connection, dialogue
 from fakes import leap
-from fuzzing import SLOW_IS_NO_FAULT
+from fuzzing import SLOW_IS_NO_FAULT, inputs
 from known import is_a
 from smtp_door import Client, NotingPolicy, client_tls, door, eventually, server_tls
 
@@ -643,7 +643,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=inputs(150), deadline=None)
 @given(st.lists(st.one_of(WORDS, st.binary(max_size=30)), max_size=40))
 def test_whatever_comes_every_answer_is_well_formed_and_nobody_is_left(pieces: list[bytes]) -> None:
     async def run() -> None:

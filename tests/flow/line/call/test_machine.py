@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from call_rig import CONFIG, Rig, said
+from cases import cases
 from dialpost.core.call_reason import CallReason
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
@@ -94,7 +95,7 @@ def test_etrn_and_flush_begin_at_the_same_moment_etrn_first() -> None:
     Rig(etrn=Etrn(said(251), takes_s=5.0), flush=Flush(1.0)).play(scene)
 
 
-@pytest.mark.parametrize(
+@cases(
     "result",
     [result for result in DialResult if result not in {DialResult.CONNECTED, DialResult.CANCELLED}],
 )

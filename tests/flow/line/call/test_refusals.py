@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from call_rig import CONFIG, Rig
+from cases import cases
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.digest import digest
 from dialpost.core.config.model import ModemConfig, PppConfig
@@ -260,7 +261,7 @@ VAIN = [
 ]
 
 
-@pytest.mark.parametrize(("facts", "expected"), VAIN)
+@cases(("facts", "expected"), VAIN)
 def test_a_refused_login_at_a_mail_host_stops_the_calls_that_are_for_it_alone(
     facts: tuple[bool, bool, bool], expected: set[CallReason]
 ) -> None:

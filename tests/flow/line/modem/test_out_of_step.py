@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from cases import cases
 from dialpost.core.config.model import CallConfig, ModemConfig, PppConfig
 from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import DialPlan
@@ -67,7 +68,7 @@ def test_a_modem_that_is_slow_with_every_answer_can_call(late_s: float, one_at_a
     assert not doubt or late_s > 5  # proving that the line is down takes six answers or more
 
 
-@pytest.mark.parametrize("lost", range(8))
+@cases("lost", range(8))
 def test_one_answer_that_never_comes_costs_no_call(lost: int) -> None:
     fake = FakeModem(habits=[*[Habit()] * lost, LOST])
     outcome, doubt, _ = call(fake)
