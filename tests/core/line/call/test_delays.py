@@ -23,7 +23,7 @@ def seen(*seconds: float) -> Delays:
 
 
 def test_before_anything_was_seen_it_is_taken_to_be_quick() -> None:
-    assert NOTHING.within(0.0) == 0.0
+    assert NOTHING.within(0.0) == NOTHING.within(-3.0) == seen(5.0).within(-3.0) == 0.0
     assert NOTHING.within(0.7) == pytest.approx(0.5)
     assert 0.97 < NOTHING.within(10.0) < 0.98
     assert 0.997 < NOTHING.within(60.0) < 0.999
