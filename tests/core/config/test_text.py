@@ -520,3 +520,10 @@ def test_the_domain_of_a_table_may_have_a_single_label_as_the_stations_may() -> 
 
 def test_a_list_stands_in_the_starter_file_as_a_list() -> None:
     assert '# domains = ["partner.example"]' in starter().splitlines()
+
+
+def test_what_a_configuration_must_say() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_config("[[outbound.route]]\n")
+    missing = {problem.split()[0] for problem in told.value.problems if " is missing" in problem}
+    assert missing == {"station.hostname", "station.domains", "outbound.route[1].domains"}

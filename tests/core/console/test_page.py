@@ -79,3 +79,9 @@ def test_a_tiny_screen_still_shows_three_rows() -> None:
 )
 def test_where_a_row_is_broken(text: str, shown: list[str]) -> None:
     assert list(rows(text, 20, utf8=False)) == shown
+
+
+def test_a_row_that_takes_several_may_fill_more_than_the_page() -> None:
+    shown = Page(4, 10)
+    shown.add("x" * 45)
+    assert shown.is_full()

@@ -90,3 +90,9 @@ def test_an_emergency_number_has_digits_only() -> None:
     assert told.value.problems == (
         'x.toml: dialling.emergency has "1-1-2", which is not allowed: it has digits only.',
     )
+
+
+def test_a_country_has_a_name_and_a_source() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_country("x", "", "x.toml")
+    assert {problem.split()[1] for problem in told.value.problems if " is missing" in problem} == {"name", "source"}

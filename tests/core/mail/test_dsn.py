@@ -383,3 +383,9 @@ def test_the_next_boundary_is_taken_where_the_first_occurs() -> None:
 def test_what_was_delivered_has_a_status_of_success() -> None:
     replies = (None, Reply(450, ("busy",)), Reply(250, ("ok",), "2.1.5"))
     assert [_status(Report.DELIVERED, reply) for reply in replies] == ["2.0.0", "2.0.0", "2.1.5"]
+
+
+def test_what_is_attached_is_called_so() -> None:
+    for is_whole, name in ((True, "Message"), (False, "Message header")):
+        data = build_report(Report.FAILED, MESSAGE, [gone()], replace(FRAME, is_whole=is_whole))
+        assert parts(data)[2]["Content-Description"] == name

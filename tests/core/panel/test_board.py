@@ -243,3 +243,22 @@ def test_the_longest_name_a_file_knows_of_a_machine_counts() -> None:
     models = HEAD.replace("[gpio]", 'models = ["Board", "Board 3"]\n[gpio]', 1)
     board = parse_board("mine", models + led("left", 5), "mine.toml")
     assert [board.is_model(model) for model in ("Board 3 B", "Board 2", "Boar", "")] == [7, 5, 0, 0]
+
+
+def test_what_a_board_must_say() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_board("mine", "[[reserved]]\n[[led]]\n[[button]]\n[[uart]]\n[gpio]\n", "mine.toml")
+    missing = {problem.split()[1] for problem in told.value.problems if " is missing" in problem}
+    assert missing == {
+        "title",
+        "source",
+        "reserved[1].lines",
+        "reserved[1].why",
+        "led[1].name",
+        "led[1].shows",
+        "button[1].line",
+        "uart[1].name",
+        "uart[1].device",
+        "gpio.chip",
+        "gpio.lines",
+    }

@@ -143,3 +143,12 @@ def test_what_kind_of_line_a_profile_is_for() -> None:
         ('cellular = true\ndial = "ATD{number}"', Medium.CELLULAR),
     ):
         assert parse_profile("x", HEAD + text + "\n", "x.toml").medium is medium
+
+
+def test_a_profile_has_a_title_and_a_source() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_profile("x", "", "x.toml")
+    assert {problem.split()[1] for problem in told.value.problems if " is missing" in problem} == {
+        "title",
+        "source",
+    }

@@ -165,6 +165,17 @@ def test_a_slot_has_the_tries_of_a_trial_unless_it_is_proven_and_has_some_left()
         assert BootState(sequence=7, first=A, good=good, left_a=1, left_b=left_b).on_trial(B).left(B) == tries
 
 
+def test_a_good_checksum_over_too_little_is_no_record() -> None:
+    data = FRESH.render()[4:100]
+    assert parse(zlib.crc32(data).to_bytes(4, "little") + data) is None
+
+
+def test_the_first_state_written_goes_over_the_second_record() -> None:
+    for state in (FRESH, UNKNOWN):
+        _, following = choose(state)
+        assert following is not None and following.offset == RECORD_OFFSETS[1]
+
+
 def test_the_highest_number_is_one() -> None:
     state = BootState(sequence=_HIGHEST, first=A, good=A, left_a=15, left_b=0)
     assert parse(state.render()) == state
