@@ -13,7 +13,7 @@ from dialpost.core.config.fields import all_fields, sections
 from dialpost.core.console.choices import field_of, key_help, keys, known_choices, section_list
 from dialpost.core.console.commands import COMMANDS, Argument, Command, Group, Source
 from dialpost.core.console.editor import Completion
-from dialpost.core.console.language import Fault, Language, Order, _table
+from dialpost.core.console.language import Fault, Language, Order, _argument_at, _table
 from dialpost.core.console.row import Row
 from dialpost.core.errors import NotFoundError
 
@@ -381,3 +381,10 @@ def test_the_last_word_is_the_one_being_typed() -> None:
 def test_a_name_of_26_characters_still_stands_beside_its_words() -> None:
     assert _table([("x" * 26, "about")]) == ["  " + "x" * 26 + "  about"]
     assert _table([("x" * 27, "about")]) == ["  " + "x" * 27, " " * 30 + "about"]
+
+
+def test_the_last_argument_takes_the_rest_of_the_line() -> None:
+    whom, words = Argument("WHOM"), Argument("WORDS", rest=True)
+    tell = Command(Group.STATION, ("tell",), "", (whom, words))
+    assert [_argument_at(tell, position) for position in (0, 1, 2, 5)] == [whom, words, words, words]
+    assert _argument_at(Command(Group.STATION, ("tell",), "", (whom,)), 1) is None

@@ -280,3 +280,8 @@ def test_a_limit_for_busy_lines_is_called_so(attempts: int) -> None:
 def test_what_is_no_try_is_a_fault_of_the_file(item: JsonValue) -> None:
     with pytest.raises(ValueError, match="no try"):
         _tries([item], 0.0)
+
+
+def test_only_the_last_tries_are_read() -> None:
+    kept = _tries([[float(age_s), "busy"] for age_s in range(KEPT_TRIES + 2, 0, -1)], 1000.0)
+    assert [one.at_s for one in kept] == [1000.0 - age_s for age_s in range(KEPT_TRIES, 0, -1)]

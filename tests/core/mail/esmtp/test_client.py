@@ -1688,3 +1688,13 @@ def test_all_that_was_sent_was_carried_unless_something_else_is_known() -> None:
     core.data_to_send()
     [finished, _] = core.eof()
     assert [is_a(Deferred, one).carried_bytes for one in is_a(Finished, finished).outcomes] == [10]
+
+
+def test_the_first_chunk_is_short_in_however_many_pieces() -> None:
+    core = opened(b"CHUNKING")
+    core.submit(make_message(1), facts_of(b"x" * 60_000))
+    core.data_to_send()
+    for left in (4096, 3096, 96):
+        assert known(core.content_wanted).max_bytes == left
+        core.feed(b"x" * (1000 if left == 4096 else 3000 if left == 3096 else 96), last=False)
+    assert core.content_wanted is None
