@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILED := $(VENV)/.tests-compiled
 ARGS ?=
 MINUTES ?= 10
 SEED ?= 1
@@ -33,7 +34,12 @@ $(STAMP): requirements-dev.lock pyproject.toml
 run: setup ## The main job with a simulated line, provider and panel (ARGS="--once --outbound 20 ...")
 	@$(BIN)/dialpost simulate $(ARGS)
 
-test: setup ## All tests that need only Python, in parallel (ARGS="-n0 --pdb": one by one)
+# Once, by one process. Those that run the tests would each compile them all, at the same time.
+$(COMPILED): $(STAMP)
+	@echo "Compiling the tests (some ten seconds, once) ..."
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --collect-only -q >$(COMPILED) 2>&1 || true
+
+test: setup $(COMPILED) ## All tests that need only Python, in parallel (ARGS="-n0 --pdb": one by one)
 	$(PARALLEL) -m "not system and not release" $(ARGS)
 
 test-release: setup ## Test the output of `make release` without root, and its wheel, installed alone in a fresh venv: boards, modems, a simulated call (needs the network)
