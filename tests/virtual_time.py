@@ -25,7 +25,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(None if self.at_work and timeout != 0 else 0)
         if not ready:
             assert timeout is not None, "nothing is planned and nothing can happen: the test would hang"
-            self.now_s += timeout or self.tick_s
+            self.now_s += max(timeout, self.tick_s)
         return ready
 
 

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from call_model.tls_client import TlsClient
+
 
 class GoneError(Exception):
     """The other side closed the connection, or the line is down."""
@@ -20,12 +22,13 @@ class Channel(asyncio.Protocol):
         self._came = asyncio.Event()
         self._is_over = False
         self._transport: asyncio.Transport | None = None
+        self._tls: TlsClient | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self._input += data
+        self._input += data if self._tls is None else self._tls.received(data)
         self._came.set()
 
     def eof_received(self) -> bool:
@@ -71,15 +74,24 @@ class Channel(asyncio.Protocol):
         """Send. Raises: GoneError."""
         if self._transport is None or self._is_over:
             raise GoneError
-        self._transport.write(data)
+        if self._tls is None:
+            self._transport.write(data)
+        else:
+            self._tls.send(data)
 
-    async def start_tls(self, context: ssl.SSLContext, *, server_side: bool) -> None:
-        """Raises: GoneError."""
+    async def secure(self, context: ssl.SSLContext, kept: list[ssl.SSLSession] | None) -> None:
+        """As a client; `kept` is the session of the last connection, and gets this one's. Raises: GoneError."""
+        assert self._transport is not None
+        tls = self._tls = TlsClient(context, self._transport.write, kept)
+        await self._until(lambda: tls.is_ready)
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """As a server. Raises: GoneError."""
         loop = asyncio.get_running_loop()
         assert self._transport is not None
         try:
             transport = await loop.start_tls(
-                self._transport, self, context, server_side=server_side, ssl_handshake_timeout=600.0
+                self._transport, self, context, server_side=True, ssl_handshake_timeout=600.0
             )
         except (OSError, ssl.SSLError) as error:
             raise GoneError from error

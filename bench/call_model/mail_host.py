@@ -104,7 +104,7 @@ class _Session:
             verb = command.split(" ")[0].upper()
             if verb == "STARTTLS" and self._tls is not None:
                 self._flush("220 2.0.0 Ready to start TLS")
-                await self._channel.start_tls(self._tls, server_side=True)
+                await self._channel.start_tls(self._tls)
                 self._tls = None
                 continue
             answer = await self._answer(verb, command)  # it may flush what waited before

@@ -36,6 +36,7 @@ class Sender:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._offered: set[str] = set()
+        self.is_secure = False
 
     @staticmethod
     async def connected(network: Network) -> Sender:
@@ -55,13 +56,14 @@ class Sender:
         self._channel.write(b"EHLO mail.provider.example\r\n")
         self._offered = {line.split(" ")[0].upper() for line in (await self._expect(250))[1:]}
 
-    async def secure(self, context: ssl.SSLContext | None) -> None:
-        """STARTTLS and EHLO once more, if it is offered and wanted."""
+    async def secure(self, context: ssl.SSLContext | None, kept: list[ssl.SSLSession] | None) -> None:
+        """STARTTLS and EHLO once more, if it is offered and wanted; `kept` as in Channel."""
         if context is None or "STARTTLS" not in self._offered:
             return
         self._channel.write(b"STARTTLS\r\n")
         await self._expect(220)
-        await self._channel.start_tls(context, server_side=False)
+        await self._channel.secure(context, kept)
+        self.is_secure = True
         await self.hello()
 
     async def reset(self) -> None:

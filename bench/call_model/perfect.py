@@ -67,9 +67,10 @@ def _lanes_s(line: LineRate, kind: ProviderKind, mail: Waiting, *, tls: bool) ->
     lanes = min(kind.connections, mail.inbound)
     first = _FIRST[kind.name] + (_TLS_ROUND_TRIPS if tls else 0)
     pause_s = kind.between_s + kind.gap_s
+    further = first if tls and kind.name == "postfix" else _NEXT[kind.name]  # Postfix reuses no connection with TLS
     message_s = line.seconds(mail.down / mail.inbound)
     opening_s = kind.starts_s + first * line.rtt_s + pause_s
-    more_s = (mail.inbound - lanes) * (_NEXT[kind.name] * line.rtt_s + pause_s)
+    more_s = (mail.inbound - lanes) * (further * line.rtt_s + pause_s)
     if lanes == 1:  # nothing else uses the line while this one waits
         return opening_s + more_s + line.seconds(mail.down)
     return max(opening_s + more_s / lanes + message_s, line.seconds(mail.down))

@@ -3,7 +3,8 @@
 Postfix: its queue manager gives each message to an smtp process, up to the destination's limit (five at first, one
 more for each success; qmgr(8)). Its processes start one after another. The first connections are ended
 after a message each; once deliveries follow each other within a second, connections are kept in the cache
-(on demand), and each further message begins with RSET on one of them (scache(8), smtp(8)).
+(on demand), and each further message begins with RSET on one of them (scache(8), smtp(8)). With TLS it reuses no
+connection (smtp_tls_connection_reuse = no), but resumes its sessions.
 
 Exim: one queue run, one message at a time, a process each; the connection is handed on to the next process
 (`-MC`), and with CHUNKING and PIPELINING a message is one stream. sendmail: one queue run, one connection, RSET
@@ -98,6 +99,7 @@ class Provider:
         self.sent = 0
         self.first_s: float | None = None
         self._processes = Processes(kind.starts_s)
+        self._sessions: list[ssl.SSLSession] | None = [] if kind.name == "postfix" else None
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: asyncio.Task[None] | None = None
 
@@ -127,7 +129,7 @@ class Provider:
     async def _connect(self) -> Sender:
         sender = await Sender.connected(self._network)
         await sender.hello()
-        await sender.secure(self._tls)
+        await sender.secure(self._tls, self._sessions)
         return sender
 
     def _now(self) -> float:
@@ -164,6 +166,7 @@ class Provider:
             async with self._processes.one():
                 await asyncio.sleep(self.kind.gap_s)
                 sender = await self._cached() or await self._connect()
+                keeps = keeps and not sender.is_secure  # smtp_tls_connection_reuse = no, as it comes
                 await sender.pipelined(message, quits=not keeps)
         except (GoneError, DeferredError):
             self.queue.append(message)
