@@ -8,7 +8,7 @@ from cases import cases
 from dialpost.core.line_peers import level, served_at_once
 
 
-@pytest.mark.parametrize(("rate_bps", "served"), [(2400, 4), (14_399, 4), (14_400, 6), (56_000, 6)])
+@pytest.mark.parametrize(("rate_bps", "served"), [(2400, 4), (14_399, 4), (14_400, 8), (56_000, 8)])
 def test_a_slow_line_serves_fewer_connections_at_once(rate_bps: int, served: int) -> None:
     assert served_at_once(rate_bps) == served
 

@@ -9,7 +9,7 @@ LINE_INTERFACES = "ppp"
 """The prefix of the line's interface names: only pppd's begin with it."""
 OWN_INTERFACE = "lo"
 
-SERVED_AT_ONCE = 6
+SERVED_AT_ONCE = 8
 """Connections of the provider that are served at the same time on a line of 14.4 kbit/s or more."""
 
 
