@@ -301,6 +301,8 @@ def test_an_original_that_can_not_be_made_seven_bit_comes_as_its_header() -> Non
     body = b"--b\nContent-Type: text/plain\n\n\xff\n--b--\n"
     frame = replace(FRAME, original=header + b"\n" + body, is_whole=True)
     assert _with_sendable_original(frame) == replace(frame, original=header, is_whole=False)
+    only_in_part = replace(frame, is_whole=False)
+    assert _with_sendable_original(only_in_part) is only_in_part
     plain = replace(FRAME, original=b"From: a\n\n\xff\n", is_whole=True)
     assert _with_sendable_original(plain) is plain
 

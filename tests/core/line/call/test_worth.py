@@ -66,3 +66,7 @@ def test_a_unit_is_charged_when_it_begins(seconds: float, cost: float) -> None:
 
 def test_billed_by_the_second_each_counts_whole() -> None:
     assert BY_SECOND.until(7.0) == 7.0
+
+
+def test_what_is_paid_already_costs_its_share_alone() -> None:
+    assert Price(paid_s=20.0, unit_s=1.0).until(5.0) == pytest.approx(5.0 * PAID_SHARE)

@@ -1,6 +1,7 @@
 """The parts of the ESMTP client: replies, EHLO, phases, logins, MAIL and RCPT lines."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.envelope import Envelope, Notify, Recipient, Return
 from dialpost.core.mail.esmtp.commands import mail_line, rcpt_line, wire_address
 from dialpost.core.mail.esmtp.extensions import Extensions, read_extensions
+from dialpost.core.mail.esmtp.lessons import Lesson, without
 from dialpost.core.mail.esmtp.login import Login, mechanisms_to_try
 from dialpost.core.mail.esmtp.phases import TABLE, Phase, Step, after
 from dialpost.core.mail.esmtp.replies import ReplyReader
@@ -274,3 +276,15 @@ def test_nothing_is_read_behind_what_is_no_reply() -> None:
 def test_a_domain_that_is_none_is_refused_here() -> None:
     refused = wire_address("a@-ü-.example", utf8=False)
     assert isinstance(refused, Reply) and (refused.code, refused.enhanced) == (553, "5.1.3")
+
+
+def test_a_lesson_takes_away_its_part_of_an_offer_and_gives_none() -> None:
+    whole = Extensions(chunking=True, pipelining=True, size=True, dsn=True)
+    for lesson, left in (
+        (Lesson.NO_CHUNKING, replace(whole, chunking=False)),
+        (Lesson.NO_PIPELINING, replace(whole, pipelining=False)),
+        (Lesson.NO_SIZE, replace(whole, size=False)),
+        (Lesson.NO_DSN, replace(whole, dsn=False)),
+    ):
+        assert without(whole, {lesson}) == left
+        assert without(Extensions(), {lesson}) == Extensions()

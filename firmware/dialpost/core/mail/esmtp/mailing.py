@@ -240,12 +240,11 @@ class Mailing:
 
     def advance(self) -> None:
         """Send all that may be sent now."""
-        while True:
-            if self._current is None and not self._begin_next():
-                return
-            assert self._current is not None
-            if self._current.stage is not Stage.ENVELOPE or not self._send_script(self._current):
-                return
+        if self._current is None and not self._begin_next():
+            return
+        assert self._current is not None
+        if self._current.stage is Stage.ENVELOPE:
+            self._send_script(self._current)
 
     def _begin_next(self) -> bool:
         if not self._waiting or self._stop is not None or not window_is_open(self._unsettled):
@@ -270,21 +269,18 @@ class Mailing:
             earlier.mail is transaction.mail for earlier in self._unsettled
         )
 
-    def _send_script(self, transaction: Transaction) -> bool:
+    def _send_script(self, transaction: Transaction) -> None:
         while self._script:
             if self._expected and not self._offered.pipelining:
-                return False
+                return
             due, line = self._script.popleft()
             self._wire.send_line(line)
             self._expect(due)
         if not self._offered.chunking:
             transaction.stage = Stage.ASKED
-        elif self._expected and not self._offered.pipelining:
-            return False
-        else:
+        elif not self._expected or self._offered.pipelining:
             self._framing = ChunkFraming()
             transaction.stage = Stage.CONTENT
-        return False
 
     def _expect(self, due: Expected, asked: int | None = None) -> None:
         end = self._wire.put_bytes
