@@ -46,7 +46,7 @@ _BY_HAND = "redialling takes the operator: press the button, or `dialpost call n
 IN_VAIN_PAUSE_S = 300.0
 """The least pause before the second and later redials of calls that achieved nothing: a cause that outlasted the
 first redial (greylisting, a host that restarts) takes minutes."""
-HANGING_S = 305.0
+_GREETING_S = 305.0
 """How long a connection hangs whose client waits for the greeting (RFC 5321 §4.5.3.2.1: five minutes)."""
 _HANGS = "mail hangs at the provider since the line was lost"
 _CLOCK_FROM_S = 120.0
@@ -133,7 +133,7 @@ class Redials:
             self._fetch_what_hangs(record)
             return
         if was_cut(record) and self.hanging:
-            self._hanging_until_s = asyncio.get_running_loop().time() + HANGING_S
+            self._hanging_until_s = asyncio.get_running_loop().time() + _GREETING_S
         if failed(record) and (again := self._again(record)) is not Again.SOON:
             self.forget()
             if again is Again.AFTER_CHANGE:
