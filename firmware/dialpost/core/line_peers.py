@@ -1,6 +1,6 @@
 """The line as mail sees it: which interfaces belong to it, and how many connections are served on it at once.
 
-Imports nothing, because root's script loads it while the line is being paid for (edge/line/ppp/session).
+Imports nothing, because root's process loads it while the line is being paid for (edge/line/ppp/session).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ sys.stderr.write("no\\n") if {status} else None
 open({record!r}, "a").write(" ".join(sys.argv[1:]) + chr(10) + sys.stdin.read())
 sys.exit({status})
 """
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 ENVIRONMENT = {"IFNAME": "ppp7", "IPLOCAL": "10.0.0.2", "IPREMOTE": "10.0.0.1", "DNS1": "192.0.2.53"}
 
 
@@ -71,7 +72,7 @@ def test_when_it_comes_up_the_firewall_stands_before_anybody_is_told(
     tools: Callable[..., Any], events: socket.socket, tmp_path: Path
 ) -> None:
     record = tools()
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.prepare(tmp_path / "work", REQUEST)
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     rules = (record / "nft").read_text()
     assert "192.0.2.25" in rules and "10.0.0.1" in rules and 'iifname "ppp7" drop' in rules
@@ -97,11 +98,9 @@ def test_an_address_of_the_lan_is_refused_before_anything_is_set_up(
 ) -> None:
     record = tools()
     (tmp_path / "route").write_text(ROUTE_TABLE)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
-    for name, value in (ENVIRONMENT | change).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PPPD_PID", raising=False)
-    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    session.prepare(tmp_path / "work", REQUEST)
+    with session.hooks(tmp_path / "work", tmp_path / "events"):
+        subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | change, check=True)
     heard = parse_event(events.recv(4096))
     assert isinstance(heard, Trouble) and "in the LAN's network 10.0.0.0/24" in heard.words
     assert not (record / "nft").exists()
@@ -115,7 +114,7 @@ def test_the_system_learns_the_name_servers_of_the_line_and_forgets_them(
     told.write_text(f'#!/bin/sh\necho "$@" >>{record / "told"}\n')
     told.chmod(0o755)
     monkeypatch.setattr(session, "NAME_SERVERS", told)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.prepare(tmp_path / "work", REQUEST)
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT | {"DNS2": "192.0.2.54"})
     session.down(tmp_path / "events", ENVIRONMENT)
     assert (record / "told").read_text() == "line 192.0.2.53 192.0.2.54\nline\n"
@@ -127,48 +126,16 @@ def test_the_station_does_not_wait_for_the_rest_of_the_system(
     tools()
     heard: list[object] = []
     monkeypatch.setattr(session, "_name_servers", lambda *addresses: heard.append(parse_event(events.recv(4096))))
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.prepare(tmp_path / "work", REQUEST)
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     assert heard == [PppUp("ppp7", "10.0.0.2", "10.0.0.1", ("192.0.2.53",))]
-
-
-_COUNT = """
-import os, sys
-sys.argv = ["session", "down", sys.argv[1], sys.argv[2]]
-from dialpost.edge.line.ppp import session
-session.main(sys.argv[1:])
-print(*sorted(sys.modules))
-"""
-
-
-def test_what_runs_on_the_paid_line_imports_little(tmp_path: Path) -> None:
-    """Python itself, the checks of the request and the line's rules: no configuration, no asyncio."""
-    work = tmp_path / "work"
-    session.prepare(work, REQUEST, tmp_path / "events")
-    script = (work / "up").read_text()
-    assert "-BPS -m dialpost.edge.line.ppp.session up" in script
-    paths = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, "-BPS", "-c", _COUNT, str(work), str(tmp_path / "events")],
-        env={"PATH": str(tmp_path), "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    modules = done.stdout.split()
-    ours = {name for name in modules if name.startswith("dialpost.") and name.count(".") > 1}
-    assert "asyncio" not in modules
-    assert not {name for name in ours if name.startswith(("dialpost.core.config", "dialpost.core.mail.header"))}
-    assert len(ours) <= 20, ours
-    assert len(modules) <= 170, modules
 
 
 def test_without_its_firewall_the_line_does_not_come_up(
     tools: Callable[..., Any], events: socket.socket, tmp_path: Path
 ) -> None:
     tools(status=1)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.prepare(tmp_path / "work", REQUEST)
     with pytest.raises(SystemExit, match="firewall"):
         session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     with pytest.raises(BlockingIOError):
@@ -179,11 +146,10 @@ def test_why_the_line_was_put_down_again_is_reported_to_the_station(
     tools: Callable[..., Any], events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tools(status=1)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("PPPD_PID", raising=False)
-    session.main(["up", str(tmp_path / "work"), str(tmp_path / "events")])
+    session.prepare(tmp_path / "work", REQUEST)
+    with session.hooks(tmp_path / "work", tmp_path / "events"), subprocess.Popen(SLEEPER) as pppd:
+        subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": str(pppd.pid)}, check=True)
+        assert pppd.wait(60) == -15
     heard = parse_event(events.recv(4096))
     assert isinstance(heard, Trouble)
     assert "firewall" in heard.words and "status 1: no" in heard.words
@@ -204,50 +170,11 @@ def test_a_command_that_hangs_holds_nobody_up(
             return super().communicate(given, 0.1 if is_a(list, self.args)[0] == "ip" else 60)
 
     monkeypatch.setattr(subprocess, "Popen", Popen)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    session.prepare(tmp_path / "work", REQUEST)
     session.up(tmp_path / "work", tmp_path / "events", ENVIRONMENT)
     trouble, up = (parse_event(events.recv(4096)) for _ in range(2))
     assert isinstance(trouble, Trouble) and "nothing within" in trouble.words
     assert isinstance(up, PppUp)
-
-
-@pytest.mark.parametrize("prefix", [None, "/opt/compiled files"])
-def test_the_script_finds_compiled_files_where_the_station_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefix: str | None
-) -> None:
-    program, said = tmp_path / "python", tmp_path / "said"
-    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{said}\n')
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(sys, "pycache_prefix", prefix)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
-    subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": ""}, check=True)
-    given = said.read_text().splitlines()
-    assert given[: given.index("-m")] == (["-X", f"pycache_prefix={prefix}"] if prefix else []) + ["-BPS"]
-
-
-@pytest.mark.parametrize("fault", ["crashes", "hangs", "works"])
-def test_a_script_that_fails_or_hangs_ends_pppd(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    """As pppd runs it: in the place of Python a program that does what `fault` says."""
-    program = tmp_path / "python"
-    program.write_text(
-        {"crashes": "#!/bin/sh\nexit 1\n", "hangs": "#!/bin/sh\nexec sleep 60\n", "works": "#!/bin/sh\nexit 0\n"}[
-            fault
-        ]
-    )
-    program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(program))
-    monkeypatch.setattr(session, "HOOK_S", 0.3 if fault == "hangs" else 60)
-    session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
-    with subprocess.Popen(["sleep", "60"]) as pppd:
-        subprocess.run([tmp_path / "work" / "up"], env=ENVIRONMENT | {"PPPD_PID": str(pppd.pid)}, check=False)
-        if fault == "works":
-            assert pppd.poll() is None
-            pppd.kill()
-        else:
-            assert pppd.wait(60) == -15
 
 
 def test_going_down_takes_the_firewall_away(
@@ -260,7 +187,7 @@ def test_going_down_takes_the_firewall_away(
 
 
 def test_what_pppd_is_given_is_roots_alone(tmp_path: Path) -> None:
-    command = session.prepare(tmp_path / "work", REQUEST, tmp_path / "events")
+    command = session.prepare(tmp_path / "work", REQUEST)
     assert command[1:] == ["file", str(tmp_path / "work" / "options")]
     for path in (tmp_path / "work").iterdir():
         assert path.stat().st_mode & 0o077 == 0, path

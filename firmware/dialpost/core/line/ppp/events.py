@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dialpost.core.json_text import parse_object
@@ -38,9 +38,9 @@ class Logged:
     lines: tuple[str, ...]
 
 
-def event(name: str, environment: dict[str, str]) -> bytes:
-    """What the hook that pppd runs sends to the station: one datagram. `name` is "up" or "down"."""
-    keys = ("IFNAME", "IPLOCAL", "IPREMOTE", "DNS1", "DNS2", "SPEED")
+def event(name: str, environment: Mapping[str, str]) -> bytes:
+    """What is sent to the station when the network came or went: one datagram. `name` is "up" or "down"."""
+    keys = ("IFNAME", "IPLOCAL", "IPREMOTE", "DNS1", "DNS2")
     return json.dumps({"event": name} | {key: environment[key] for key in keys if environment.get(key)}).encode()
 
 

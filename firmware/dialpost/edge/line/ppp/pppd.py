@@ -25,7 +25,8 @@ from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.ground.unix_sockets import socket_path
-from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, prepare, write_private
+from dialpost.edge.line.ppp.hooks import Hooks
+from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, hooks, prepare, write_private
 
 UNIT = "dialpost-ppp.service"
 END_S = 8.0
@@ -49,6 +50,7 @@ class Pppd:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._lines: deque[str] = deque(maxlen=MOST_LOGGED)
+        self._hooks: Hooks | None = None
         self._events: socket.socket | None = None
         self._up: PppUp | None = None
         self._before = Traffic(0, 0)
@@ -58,6 +60,7 @@ class Pppd:
         """Bring the network up; returns how it ended if it did not come up. After a cancellation call `stop`."""
         self._up = self._last = None
         self._lines.clear()
+        await self._end_hooks()
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._close_events()
@@ -88,6 +91,7 @@ class Pppd:
         """End the session in order, by force if that takes too long. Harmless if none runs."""
         process = self._process
         if process is None:
+            await self._end_hooks()
             return
         self.traffic()
         if process.returncode is None:
@@ -106,6 +110,7 @@ class Pppd:
                 await process.wait()
         if self._reading is not None:
             self._reading.cancel()
+        await self._end_hooks()
         self._close_events()
         self._process = self._reading = self._up = None
 
@@ -123,7 +128,9 @@ class Pppd:
             await _systemctl("stop", UNIT)  # one may have outlived an earlier daemon
             command = ["systemctl", "start", "--wait", UNIT]
         else:
-            command = prepare(self._folder, request, self._folder / SOCKET)
+            command = prepare(self._folder, request)
+            self._hooks = hooks(self._folder, self._folder / SOCKET)
+            self._hooks.start()
         # Not its own session: the tty would become its controlling terminal, and be hung up when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
             *command,
@@ -162,6 +169,12 @@ class Pppd:
                     return replace(end, last_lines=tuple(self._lines), detail=trouble or end.detail)
         finally:
             ending.cancel()
+
+    async def _end_hooks(self) -> None:
+        """Have what the last script said done, and listen no longer."""
+        if self._hooks is not None:
+            ended, self._hooks = self._hooks, None
+            await asyncio.to_thread(ended.stop)
 
     def _hear_log(self) -> None:
         """Read what the unit reported of pppd's log as it ended; systemctl does not show it."""

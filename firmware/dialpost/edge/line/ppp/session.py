@@ -1,8 +1,8 @@
 """The root side of a PPP session: checks the request, writes pppd's files, sets up and clears the interface.
 
 Runs as root: in `dialpost-ppp.service` (`main run`), where the daemon's request is not trusted, or without systemd
-in the daemon's own child. pppd runs `main up` and `main down` when the network comes and goes. All files are in one
-folder that only root can read; secrets never appear on a command line.
+in the daemon itself. When the network comes and goes, pppd runs scripts that have this process call `up` and `down`
+(edge/line/ppp/hooks). All files are in one folder that only root can read; secrets never appear on a command line.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from dialpost.core.line.addresses import connected_networks, why_not
 from dialpost.core.line.ppp.events import MOST_LOGGED, event, logged, trouble
 from dialpost.core.line.ppp.options import PppRequest, options
 from dialpost.edge.ground.folders import open_folder
+from dialpost.edge.line.ppp.hooks import Hooks
+from dialpost.edge.line.ppp.hooks import script as script_text
 
 REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
 """On the SD image: tells the whole system (including chrony) the line's name servers."""
 ROUTES = Path("/proc/net/route")
-HOOK_S = 60
-"""The time limit of pppd's script; on a slow board it takes three seconds."""
 _COMMAND_S = 10.0
 _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # as shells report a signal: 128 plus its number
@@ -45,7 +45,7 @@ _LONGEST_LINE = 4096
 _BAD_REQUEST = 2  # pppd's own status for impossible options
 
 
-def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
+def prepare(folder: Path, request: PppRequest) -> list[str]:
     """Write pppd's files into the folder (made 0700); returns the command to run. Raises: OSError."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
@@ -55,8 +55,8 @@ def prepare(folder: Path, request: PppRequest, socket_path: Path) -> list[str]:
         folder / OPTIONS, options(request, up_script=str(scripts["up"]), down_script=str(scripts["down"])), 0o600
     )
     for name, script in scripts.items():
-        write_private(script, _script(name, folder, socket_path), 0o700)
-    pppd = shutil.which("pppd", path=os.environ.get("PATH", "") + ":" + SYSTEM_PATH) or "pppd"
+        write_private(script, script_text(name, folder), 0o700)
+    pppd = shutil.which("pppd", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") or "pppd"
     return [pppd, "file", str(folder / OPTIONS)]
 
 
@@ -68,25 +68,23 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
     path.write_text(text, "utf-8")
 
 
-def _script(name: str, folder: Path, socket_path: Path) -> str:
-    """The script's text. pppd gives its scripts an almost empty environment, so Python's path is written into it.
+def hooks(folder: Path, socket_path: Path) -> Hooks:
+    """What serves pppd's scripts, to be entered before pppd runs."""
 
-    Mail waits for it on a line that is paid for: Python looks for no packages of its own (-S), finds compiled files
-    where this process does, and this module imports little.
-    A script that fails or hangs ends the line: without the firewall it would be open, and nobody would know that it
-    is up.
-    """
-    paths = os.pathsep.join(path for path in sys.path if path)
-    compiled = ["-X", f"pycache_prefix={sys.pycache_prefix}"] if sys.pycache_prefix else []
-    module = ["-BPS", "-m", "dialpost.edge.line.ppp.session"]
-    command = [sys.executable, *compiled, *module, name, str(folder), str(socket_path)]
-    return (
-        f"#!/bin/sh\nexport PATH={SYSTEM_PATH} PYTHONPATH={shlex.quote(paths)}\n"
-        f'timeout -k 5 {HOOK_S} {shlex.join(command)} || kill "$PPPD_PID"\n'
-    )
+    def act(name: str, environment: Mapping[str, str]) -> None:
+        if name == "down":
+            down(socket_path, environment)
+            return
+        try:
+            up(folder, socket_path, environment)
+        except (SystemExit, Exception) as error:
+            _tell(socket_path, trouble(str(error)))
+            _end_pppd(environment)
+
+    return Hooks(folder, act)
 
 
-def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
+def up(folder: Path, socket_path: Path, environment: Mapping[str, str]) -> None:
     """The network came up: set the firewall first, then the shaping, then notify the station, then the system."""
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
@@ -117,7 +115,7 @@ def up(folder: Path, socket_path: Path, environment: dict[str, str]) -> None:
         _run(["chronyc", "-m", "online", "burst 3/5"])
 
 
-def down(socket_path: Path, environment: dict[str, str]) -> None:
+def down(socket_path: Path, environment: Mapping[str, str]) -> None:
     """The network is gone: remove everything that belongs to it."""
     _run(["nft", "-f", "-"], line_firewall.remove())
     if shutil.which("chronyc", path=SYSTEM_PATH):
@@ -142,7 +140,12 @@ def _run(command: Sequence[str], given: str = "") -> str:
     """Run one command; returns "" or why it failed. Ends in bounded time whatever the command does."""
     try:
         child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"},
         )
         _, said = child.communicate(given, timeout=_COMMAND_S)
     except subprocess.TimeoutExpired:
@@ -182,15 +185,16 @@ def _serve(folder: Path, request_file: Path) -> None:
         sys.stderr.write(f"{request_file}: {fault_words(error)}\n")
         raise SystemExit(_BAD_REQUEST) from error
     events = request_file.with_name(SOCKET)
-    command = prepare(folder, request, events)
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
-    lines: deque[str] = deque(maxlen=MOST_LOGGED)
-    # A thread, because a process started by pppd may hold the pipe open after pppd has ended.
-    reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
-    reading.start()
-    status = child.wait()
-    reading.join(_LAST_WORDS_S)
+    command = prepare(folder, request)
+    with hooks(folder, events):
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
+        lines: deque[str] = deque(maxlen=MOST_LOGGED)
+        # A thread, because a process started by pppd may hold the pipe open after pppd has ended.
+        reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
+        reading.start()
+        status = child.wait()
+        reading.join(_LAST_WORDS_S)
     _tell(events, logged(lines))  # before this process ends: afterwards nobody listens
     raise SystemExit(status if status >= 0 else SIGNALLED - status)
 
@@ -217,25 +221,18 @@ def _read_foreign(path: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """`up FOLDER SOCKET`, `down FOLDER SOCKET`, run by pppd; `run FOLDER REQUEST`, run by the unit."""
-    what, folder, other = arguments[0], Path(arguments[1]), Path(arguments[2])
-    if what == "up":
-        try:
-            up(folder, other, dict(os.environ))
-        except (SystemExit, Exception) as error:
-            _tell(other, trouble(str(error)))
-            _end_pppd()
-    elif what == "down":
-        down(other, dict(os.environ))
-    else:
-        _serve(folder, other)
+    """`run FOLDER REQUEST`, by the unit."""
+    what, folder, request_file = arguments
+    assert what == "run"
+    _serve(Path(folder), Path(request_file))
 
 
-def _end_pppd() -> None:
+def _end_pppd(environment: Mapping[str, str]) -> None:
     """End pppd. It ignores the exit status of its scripts, but names itself in PPPD_PID (pppd(8), SCRIPTS)."""
-    pid = os.environ.get("PPPD_PID", "")
+    pid = environment.get("PPPD_PID", "")
     if pid.isdigit():
-        os.kill(int(pid), 15)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,72 @@
+"""What pppd runs when the network comes and goes: a script that only says so to a process that runs already.
+
+Mail waits for the first of them on a line that is paid for. A Python of its own, with its imports, took a second of
+each call on a slow board; this takes what the shell takes to start. The process that serves the scripts has pppd as
+its child, so it lives as long as pppd does.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+PIPE = "hooks"
+"""The named pipe's name in the folder of pppd's files, which only root can read."""
+VARIABLES = ("IFNAME", "IPLOCAL", "IPREMOTE", "DNS1", "DNS2", "PPPD_PID")
+"""What is passed on of the environment that pppd gives its scripts (pppd(8), SCRIPTS)."""
+_END = "\n"
+
+Act = Callable[[str, Mapping[str, str]], None]
+
+
+def script(name: str, folder: Path) -> str:
+    """The text of pppd's script called `name` (up or down).
+
+    Opened for reading and writing, a pipe never blocks. If it is not there, or the line does not fit, the script
+    ends pppd: without the firewall the line would be open, and nobody would know that it is up.
+    """
+    pipe = shlex.quote(str(folder / PIPE))
+    words = " ".join(f'"${variable}"' for variable in VARIABLES)
+    line = r"\t".join(["%s"] * (1 + len(VARIABLES)))
+    return f"#!/bin/sh\n[ -p {pipe} ] && printf '{line}\\n' {name} {words} 1<>{pipe} || kill \"$PPPD_PID\"\n"
+
+
+class Hooks:
+    """`start` before pppd runs, `stop` when it has ended; or `with Hooks(folder, act):`.
+
+    `act` is called in a thread, with the script's name and its environment.
+    """
+
+    def __init__(self, folder: Path, act: Act, patience_s: float = 15.0) -> None:
+        self._path, self._act, self._patience_s = folder / PIPE, act, patience_s
+
+    def __enter__(self) -> Hooks:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Make the pipe and listen. Raises: OSError."""
+        self._path.unlink(missing_ok=True)
+        os.mkfifo(self._path, 0o600)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        self._thread = threading.Thread(target=self._serve, name="pppd's scripts", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Do what scripts have said before, for at most `patience_s` seconds, and end."""
+        os.write(self._descriptor, _END.encode())
+        self._thread.join(self._patience_s)
+        self._path.unlink(missing_ok=True)
+
+    def _serve(self) -> None:
+        with os.fdopen(self._descriptor, encoding="utf-8", errors="replace", newline="\n") as pipe:
+            while (line := pipe.readline()) != _END:
+                name, *values = line.removesuffix("\n").split("\t")
+                given = {variable: value for variable, value in zip(VARIABLES, values, strict=False) if value}
+                self._act(name, given)
