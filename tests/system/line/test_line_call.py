@@ -93,7 +93,7 @@ def test_a_login_that_is_not_set_is_reported_as_that(exchange: Exchange) -> None
     exchange.afresh({**_REDIALS, "ppp": {"user": "", "password": ""}})
     exchange.load([], [(2000, 1)])
     (record,) = _calls(exchange, 1, status=1)
-    assert "wants a login" in str(record["detail"]) and "ppp.user" in str(record["detail"]), exchange.story()
+    assert "requires a login" in str(record["detail"]) and "ppp.user" in str(record["detail"]), exchange.story()
     assert (record["again"], exchange.station.waiting()) == ("after-change", 1)
 
 
