@@ -218,36 +218,50 @@ def test_root_reads_nothing_but_a_small_checked_request(
     assert "s3cret" not in capsys.readouterr().err
 
 
+def unit(tmp_path: Path, pppd: str, request: PppRequest = REQUEST) -> subprocess.Popen[bytes]:
+    """The unit's process, with this shell script in the place of pppd: in its own session, as it takes signals."""
+    program = tmp_path / "bin" / "pppd"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\n{pppd}\n")
+    program.chmod(0o755)
+    (tmp_path / "request.json").write_text(request.to_json())
+    module = ["-m", "dialpost.edge.line.ppp.session", "run"]
+    return subprocess.Popen(
+        [sys.executable, *module, tmp_path / "work", tmp_path / "request.json"],
+        env=os.environ | {"PATH": f"{program.parent}:/usr/bin:/bin"},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def test_the_units_process_does_what_pppds_scripts_ask_for(events: socket.socket, tmp_path: Path) -> None:
+    """Up, and down before it ends."""
+    request = PppRequest("/dev/ttyUSB0", 115_200, 33_600, firewall=False, shaping=False)
+    run = 'env IFNAME=dp-none IPLOCAL=10.0.0.2 IPREMOTE=10.0.0.1 PPPD_PID=$$ "$(sed -n "s/^ip-$1-script //p" "$2")"'
+    pppd = f'hook() {{ {run}; }}\nhook up "$2"\nhook down "$2"\nexit 0'
+    with unit(tmp_path, pppd, request) as process:
+        assert process.wait(60) == 0
+    heard = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            heard.append(json.loads(events.recv(65_536))["event"])
+    assert [name for name in heard if name != "trouble"] == ["up", "down", "log"]
+
+
 @pytest.mark.parametrize("child", ["none", "one that holds the pipe"])
 def test_why_pppd_ended_is_reported_to_the_daemon_which_does_not_see_a_units_words(
     events: socket.socket, tmp_path: Path, child: str
 ) -> None:
-    """In its own process: root's side takes signals and ends with pppd's status."""
-    pppd = tmp_path / "bin" / "pppd"
-    pppd.parent.mkdir()
     keeps = "sleep 60 &" if child != "none" else ""
-    pppd.write_text(
-        f"#!/bin/sh\n{keeps}\necho CHAP authentication failed: Access denied\necho Modem hangup\nexit 16\n"
-    )
-    pppd.chmod(0o755)
-    (tmp_path / "request.json").write_text(REQUEST.to_json())
-    command: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "dialpost.edge.line.ppp.session",
-        "run",
-        tmp_path / "work",
-        tmp_path / "request.json",
-    ]
-    environment = os.environ | {"PATH": f"{pppd.parent}:/usr/bin:/bin"}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True) as unit:
+    pppd = f"{keeps}\necho CHAP authentication failed: Access denied\necho Modem hangup\nexit 16"
+    with unit(tmp_path, pppd) as process:
         try:
-            assert unit.wait(60) == 16
+            assert process.wait(60) == 16
             told = parse_event(events.recv(65_536))
             assert told == Logged(("CHAP authentication failed: Access denied", "Modem hangup"))
             assert PppEnd(16, told.lines).log == "ppp-refused"
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(unit.pid, 9)
-        assert unit.stderr is not None
-        assert b"Access denied" in unit.stderr.read()
+                os.killpg(process.pid, 9)
+        assert process.stderr is not None
+        assert b"Access denied" in process.stderr.read()
