@@ -356,6 +356,18 @@ def test_or_as_long_as_its_next_message_is_worth() -> None:
     assert ends_at(replace(CAME, inbound_connections=1, answers=(STARTED,)), Known(look_s=45.0)) == (165.0, SILENT)
 
 
+def test_a_wait_that_only_a_rounding_prolongs_is_over() -> None:
+    @dataclass(frozen=True)
+    class Enough(Known):
+        def gap_wait_s(self, waited_s: float, rules: GraceRules, price: Price, *, look_after: float = 0) -> float:
+            return waited_s
+
+    last_s = 9.026307160462421
+    now_s = next(now for now in (25 + step / 7 for step in range(99)) if last_s + (now - last_s) > now)
+    came = replace(CAME, asked_s=1.0, answered_s=2.0, inbound_last_s=last_s, messages_since_ask=0)
+    assert isinstance(at(now_s, replace(came, answers=(STARTED,)), Enough()), HangUp)
+
+
 def test_more_messages_than_were_counted_are_enough() -> None:
     for came in (3, 4):
         after = replace(

@@ -52,6 +52,8 @@ MOST_ASKS = 4
 """ETRN dialogues in one call with a provider whose answers say nothing, or whose connections bring nothing."""
 _DOUBTED_CALLS = 2
 """How many calls after the last long look a number that is not believed may cause one."""
+_ROUNDING_S = 1e-6
+"""A wait shorter than this is over: `since + (now - since)` can be later than `now` by a rounding."""
 SETTLED_S = 1.0
 """How long nobody must be connected before the line counts as quiet."""
 STALL_S = 120.0
@@ -325,7 +327,7 @@ def _nothing_promised(evidence: Evidence, rules: GraceRules) -> Decision:
 
 
 def _after(evidence: Evidence, until_s: float, why: str, then: Decision) -> Decision:
-    return then if evidence.now_s >= until_s else Wait(until_s, why)
+    return then if until_s - evidence.now_s < _ROUNDING_S else Wait(until_s, why)
 
 
 def _count_reached(evidence: Evidence) -> bool:
