@@ -8,13 +8,39 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from call_model.channel import Channel, GoneError
-from call_model.processes import Processes
 
 _NAME = "mail.provider.example"
+
+
+class Processes:
+    """Processes of a mail server: they start one after another, take their time, and idle ones are used again.
+
+    `starts_s`: what one takes to start; `idle`: how many wait already.
+    """
+
+    def __init__(self, starts_s: float, idle: int = 0) -> None:
+        self._starts_s, self._idle = starts_s, idle
+        self._starting = asyncio.Lock()
+        self.started_s = 0.0
+
+    @asynccontextmanager
+    async def one(self) -> AsyncIterator[None]:
+        """One to work in; afterwards it is idle."""
+        if self._idle:
+            self._idle -= 1
+        else:
+            async with self._starting:
+                await asyncio.sleep(self._starts_s)
+                self.started_s += self._starts_s
+        try:
+            yield
+        finally:
+            self._idle += 1
 
 
 @dataclass(frozen=True)

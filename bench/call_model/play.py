@@ -19,11 +19,10 @@ from rig.station import PASSWORD, config_text
 from call_model.edges import modelled_edges
 from call_model.line import LineRate
 from call_model.link import LinkTimes, ModelLink
-from call_model.mail_host import MailHost
+from call_model.mail_host import MailHost, Processes
 from call_model.mail_sender import RECIPIENT, SENDER, Message
 from call_model.network import LAN, PROVIDER, ModelLoop
 from call_model.perfect import perfect_s, waiting
-from call_model.processes import Processes
 from call_model.providers import Provider, ProviderKind
 from call_model.submission import submit
 from call_model.windows import TcpSettings

@@ -23,10 +23,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from call_model.channel import GoneError
-from call_model.mail_host import Manners
+from call_model.mail_host import Manners, Processes
 from call_model.mail_sender import DeferredError, Message, Sender
 from call_model.network import Network
-from call_model.processes import Processes
 
 _FIRST_CONCURRENCY = 5  # initial_destination_concurrency
 _CACHED_S = 2.0  # smtp_connection_cache_time_limit

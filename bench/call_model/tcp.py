@@ -11,10 +11,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from call_model.acks import DelayedAcks, Reader
 from call_model.line import Way
 from call_model.packet import Packet
-from call_model.windows import ReceiveWindow, RoundTrips, TcpSettings
+from call_model.windows import DelayedAcks, Reader, ReceiveWindow, RoundTrips, TcpSettings
 
 _MOST_CWND = 1000
 
