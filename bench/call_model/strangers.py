@@ -32,9 +32,10 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Stranger:
-    """One call to one of them. `words` say who it was."""
+    """One call to one of them. `words` say who it was; what `refuses` at first is tried again after a pause."""
 
     seed: int
+    refuses: bool
     words: str
     across_s: float
     unshaped_s: float
@@ -56,8 +57,9 @@ class Strangers:
 
     def rows(self) -> list[Row]:
         """What they have in common, and the worst."""
-        whole = sorted((one for one in self.all if not one.stranded), key=lambda one: one.of_perfect)
-        slower = [one for one in whole if one.across_s > 1.05 * one.unshaped_s]
+        all_came = [one for one in self.all if not one.stranded]
+        slower = [one for one in all_came if one.across_s > 1.05 * one.unshaped_s]
+        whole = sorted((one for one in all_came if not one.refuses), key=lambda one: one.of_perfect)
         rows = list(self._figures(whole, slower))
         for row in rows:
             show(row)
@@ -69,11 +71,13 @@ class Strangers:
 
     def _figures(self, whole: list[Stranger], slower: list[Stranger]) -> Iterator[Row]:
         name = f"{len(self.all)} made-up providers"
-        left = len(self.all) - len(whole)
+        left = sum(one.stranded > 0 for one in self.all)
         yield Row("call-model", f"{name}: the first call leaves mail behind", left, None, "calls")
         if whole:
             times = [one.of_perfect for one in whole]
-            yield Row("call-model", f"{name}: across, to a perfect station's, median", median(times), None, "")
+            yield Row(
+                "call-model", f"{name}: of those that refuse nothing, to perfect, median", median(times), None, ""
+            )
             nine = times[int(0.9 * (len(times) - 1))]
             yield Row("call-model", f"{name}: the same, nine of ten are below", nine, None, "")
             yield Row("call-model", f"{name}: the same, the worst", times[-1], None, "")
@@ -92,6 +96,7 @@ def meet(seed: int) -> Stranger:
     took, unshaped = play(scene), play(replace(scene, settings=_SETTINGS | {"ppp": _unshaped()}))
     return Stranger(
         seed,
+        scene.provider.manners.refuses > 0,
         _words(scene),
         took.across_s,
         unshaped.across_s,
