@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.line.backlog import BELIEVED, Backlog
+from dialpost.core.line.backlog import BELIEVED, MOST_S, Backlog
 
 RATE = 8000  # a thousand bytes a second
 
@@ -23,3 +23,17 @@ def test_counts_that_were_reset_hand_over_nothing() -> None:
     backlog.waits_s(0.0, 1000)
     assert backlog.waits_s(0.0, 10) == 0
     assert backlog.waits_s(0.0, 990) == pytest.approx(0.98 / BELIEVED)
+
+
+def test_what_was_handed_over_long_ago_has_been_carried() -> None:
+    backlog = Backlog(RATE)
+    backlog.waits_s(0.0, 0)
+    assert backlog.waits_s(100.0, 95_000) == 0
+    assert backlog.waits_s(101.0, 95_000 + 1470) == pytest.approx(0.5)
+
+
+def test_a_line_that_carries_more_than_it_says_is_not_believed_to_hold_it_all() -> None:
+    backlog = Backlog(RATE)
+    for second in range(100):
+        backlog.waits_s(float(second), 2000 * second)
+    assert backlog.waits_s(99.0, 2000 * 99) == pytest.approx(MOST_S)

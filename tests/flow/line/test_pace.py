@@ -113,6 +113,34 @@ def test_while_inbound_mail_is_expected_a_packet_goes_when_the_one_before_has_ne
     assert line.pace.outbound_room(0.15, SEGMENT) == SEGMENT
 
 
+def test_what_a_long_time_alone_sent_does_not_wait_when_inbound_mail_comes() -> None:
+    line = Line()
+    line.sent(0)
+    line.pace.outbound_room()
+    line.now_s = EXPECTED_S
+    for _ in range(300):
+        assert line.pace.outbound_room(0.15, SEGMENT) > SEGMENT
+        line.now_s += LOOK_S
+        line.sent(4000)
+    line.pace.given_inbound(9000)
+    assert line.pace.outbound_room(0.15, SEGMENT) == SEGMENT
+    line.sent(3000)
+    line.now_s += LOOK_S / 2
+    assert line.pace.outbound_room(0.15, SEGMENT) == 0, "that waits"
+
+
+def test_a_queue_left_from_a_time_alone_is_known() -> None:
+    line = quiet()
+    line.sent(0)
+    line.pace.outbound_room()
+    for more in (4000, 4000, 8000):
+        line.now_s += LOOK_S
+        line.sent(more)
+        line.pace.outbound_room(0.15, SEGMENT)
+    line.pace.given_inbound(9000)
+    assert line.pace.outbound_room(0.15, SEGMENT) == 0
+
+
 def test_what_nobody_counts_is_limited_by_what_is_in_flight() -> None:
     line = Line()
     line.pace.given_inbound(9000)

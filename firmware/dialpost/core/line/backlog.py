@@ -2,13 +2,16 @@
 them, and the line carries so much a second.
 
 The line is taken for slightly slower than it is. PPP's escapes are not counted, and what is left out here would
-wait unseen, more with each second.
+wait unseen, more with each second. If it is faster than its rate says, what is believed to wait would grow for
+ever: so it has a limit.
 """
 
 from __future__ import annotations
 
 BELIEVED = 0.98
 """The part of its rate that a line is believed to carry."""
+MOST_S = 5.0
+"""The longest that anything is believed to wait, so that an error lasts no longer."""
 
 
 class Backlog:
@@ -20,10 +23,13 @@ class Backlog:
         self._waiting = 0.0
 
     def waits_s(self, now_s: float, crossed: int) -> float:
-        """For how long the line has something to send, given what it was handed so far."""
+        """For how long the line has something to send, given what it was handed so far.
+
+        What was handed over since the last look came in the course of that time, and the line carried it meanwhile.
+        """
         if self._seen is not None:
             before_s, before = self._seen
-            carried = (now_s - before_s) * self._bytes_a_second
-            self._waiting = max(0.0, self._waiting - carried) + max(0, crossed - before)
+            more = max(0, crossed - before) - (now_s - before_s) * self._bytes_a_second
+            self._waiting = min(max(0.0, self._waiting + more), MOST_S * self._bytes_a_second)
         self._seen = now_s, crossed
         return self._waiting / self._bytes_a_second

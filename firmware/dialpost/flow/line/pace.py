@@ -115,5 +115,6 @@ class LinePace:
         self._looked_s = now_s
         crossed = self._count()
         if crossed is not None:
+            self._backlog.waits_s(now_s, crossed.wire_up)
             self._up.saw(crossed.plain_up, crossed.wire_up)
             self._down.saw(crossed.plain_down, crossed.wire_down)
