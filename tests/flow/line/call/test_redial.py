@@ -406,6 +406,64 @@ def test_one_more_redial_fetches_what_hangs_since_the_line_was_lost(
     Desk().play(scene)
 
 
+@pytest.mark.parametrize(
+    "ended", [HangUpReason.STOPPED, HangUpReason.CANCELLED, HangUpReason.BUDGET_SPENT, HangUpReason.MAX_CALL_TIME]
+)
+def test_after_a_call_that_was_ended_none_fetches_what_hangs(ended: HangUpReason) -> None:
+    """Whoever wants the line, or saves its cost, does not want it dialled again in a few minutes."""
+
+    async def scene(desk: Desk) -> None:
+        desk.redials.hanging = 1
+        desk.redials.plan(replace(answered(250), hangup_reason=HangUpReason.CARRIER_LOST))
+        desk.redials.started(is_redial=True)
+        desk.redials.plan(replace(answered(250), hangup_reason=ended))
+        assert not desk.redials.pending
+        desk.redials.plan(answered(250))
+        assert not desk.redials.pending, "nor after a later one"
+
+    Desk().play(scene)
+
+
+@pytest.mark.parametrize(("received", "again"), [(0, False), (1, True)])
+def test_one_that_is_cut_while_it_fetches_what_hangs_is_followed_by_another_only_if_mail_moves(
+    received: int, again: bool
+) -> None:
+    empty = replace(answered(250), sent=0)
+    cut = replace(empty, hangup_reason=HangUpReason.CARRIER_LOST)
+
+    async def scene(desk: Desk) -> None:
+        desk.redials.hanging = 1
+        for record, wait_s in (cut, 40.0), (empty, 300.0), (replace(cut, received=received), 40.0):
+            desk.redials.plan(record)
+            assert desk.redials.pending
+            await asyncio.sleep(wait_s)
+            desk.redials.started(is_redial=True)
+        desk.redials.plan(empty)
+        assert desk.redials.pending is again
+        desk.redials.started(is_redial=False)
+        desk.redials.plan(cut)
+        desk.redials.started(is_redial=True)
+        desk.redials.plan(empty)
+        assert desk.redials.pending, "after a call for another reason it may"
+
+    Desk().play(scene)
+
+
+def test_a_call_by_hand_that_comes_too_early_leaves_the_one_that_fetches_what_hangs() -> None:
+    async def scene(desk: Desk) -> None:
+        desk.redials.hanging = 1
+        desk.redials.plan(replace(answered(250), hangup_reason=HangUpReason.CARRIER_LOST))
+        for is_redial in (True, False):
+            await asyncio.sleep(60.0)
+            desk.redials.started(is_redial)
+            desk.redials.plan(answered(250))
+        desk.dialled.clear()
+        await asyncio.sleep(300.0)
+        assert desk.dialled == [305.0]
+
+    Desk().play(scene)
+
+
 def test_without_redials_none_fetches_what_hangs() -> None:
     async def scene(desk: Desk) -> None:
         desk.redials.hanging = 1

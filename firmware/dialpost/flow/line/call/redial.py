@@ -9,7 +9,8 @@ wait at least `IN_VAIN_PAUSE_S`. A lasting refusal (`core/line/link.Again`) is n
 something changes (`flow/line/call/bar`).
 
 Mail that hangs in the provider's connections since the line was lost (edge/line/half_open) can't come before they
-time out. One more redial fetches it then, though the first went well.
+time out. One more redial fetches it then, though the first went well. If that one is cut as well, and nothing has
+moved, no other follows: a line that is lost each time must not be dialled for ever.
 
 Runs in the daemon's event loop; a timer asks for the call, `flow/line/call/machine` makes it.
 """
@@ -29,7 +30,7 @@ from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.line.call.learning import promise_of
 from dialpost.core.line.call.notes import failed, in_vain, was_cut
-from dialpost.core.line.call.record import CallRecord
+from dialpost.core.line.call.record import LEFT_BEHIND, CallRecord, HangUpReason
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.link import Again, DialResult
 from dialpost.flow import maillog
@@ -48,6 +49,9 @@ IN_VAIN_PAUSE_S = 300.0
 first redial (greylisting, a host that restarts) takes minutes."""
 _GREETING_S = 305.0
 """How long a connection hangs whose client waits for the greeting (RFC 5321 §4.5.3.2.1: five minutes)."""
+_BY_ITSELF = LEFT_BEHIND | {HangUpReason.DONE, HangUpReason.PROVIDER_SILENT}
+"""How calls end that neither the operator nor a limit ended: only these may be followed by one that nobody asked
+for."""
 _HANGS = "mail hangs at the provider since the line was lost"
 _CLOCK_FROM_S = 120.0
 """A wait longer than this is shown with the time when it ends."""
@@ -81,6 +85,7 @@ class Redials:
         self._why = ""
         self.left: int | None = None
         self.hanging, self._hanging_until_s = 0, -math.inf
+        self._has_fetched = False  # a call for mail that hangs was made, and nothing has moved since
 
     @property
     def pending(self) -> bool:
@@ -126,13 +131,14 @@ class Redials:
         """
         if record.result is not DialResult.CANCELLED:
             self.bar.lift()
-        vain = in_vain(record)
+        vain, has_moved = in_vain(record), record.sent > 0 or record.received > 0
+        self._has_fetched = self._has_fetched and not has_moved
         if (not failed(record) and not was_cut(record) and not vain) or (vain and had_given_up):
             self._refused_numbers.clear()
             self.forget()
             self._fetch_what_hangs(record)
             return
-        if was_cut(record) and self.hanging:
+        if was_cut(record) and self.hanging and not self._has_fetched:
             self._hanging_until_s = asyncio.get_running_loop().time() + _GREETING_S
         if failed(record) and (again := self._again(record)) is not Again.SOON:
             self.forget()
@@ -144,7 +150,7 @@ class Redials:
         left = self.left
         pause_s = max(self._pause_s, IN_VAIN_PAUSE_S) if vain and left is not None else self._pause_s
         # A first failure, or one after progress: a full series of redials.
-        if left is None or record.sent or record.received:
+        if left is None or has_moved:
             left = self._config.redial_attempts
         if left <= 0:
             self.forget()
@@ -161,12 +167,14 @@ class Redials:
 
     def _fetch_what_hangs(self, record: CallRecord) -> None:
         """After a call that went well: one more, if it came too early for mail that hangs at the provider."""
+        if record.hangup_reason not in _BY_ITSELF:
+            self._hanging_until_s = -math.inf
         wait_s = self._hanging_until_s - asyncio.get_running_loop().time()
-        self._hanging_until_s = -math.inf
         rules_s, why = self._rules()
         last = {answer.name: answer for answer in record.etrn}.values()
         is_wanted = promise_of([*last]) is not None and self._config.redial_attempts > 0
         if wait_s > 0 and is_wanted and not math.isinf(rules_s):
+            self._has_fetched = True
             self._wait(rules_s, why, pause_s=wait_s, reason=_HANGS)
 
     def _again(self, record: CallRecord) -> Again:
@@ -180,7 +188,7 @@ class Redials:
         """A call begins: a redial uses up one attempt; a call for another reason resets the count."""
         self._stop_timer()
         if not is_redial:
-            self.left = None
+            self.left, self._has_fetched = None, False
 
     def forget(self) -> None:
         """Plan no further redial."""
