@@ -1,8 +1,11 @@
 """pppd's scripts: what they say to the process that serves them, and what they do where nobody does."""
 
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+
+import pytest
 
 from dialpost.edge.line.ppp.hooks import PIPE, Hooks, script
 
@@ -44,4 +47,34 @@ def test_an_odd_folder_is_quoted(tmp_path: Path) -> None:
     heard: list[str] = []
     with Hooks(folder, lambda name, environment: heard.append(name)):
         subprocess.run([made(folder, "up")], env=ENVIRONMENT, check=True)
+    assert heard == ["up"]
+
+
+def test_a_pipe_at_which_nobody_is_left_to_listen_ends_pppd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pppd may outlive a process that was killed, and so does the pipe."""
+    with monkeypatch.context() as killed:
+        killed.setattr(os, "getpid", lambda: 1 << 23)  # greater than any process's (proc_sys_kernel(5), pid_max)
+        up = made(tmp_path, "up")
+    os.mkfifo(tmp_path / PIPE)
+    with subprocess.Popen(["sleep", "60"]) as pppd:
+        subprocess.run([up], env=ENVIRONMENT | {"PPPD_PID": str(pppd.pid)}, check=True, stderr=subprocess.DEVNULL)
+        assert pppd.wait(60) == -15
+
+
+def test_a_stop_that_takes_long_leaves_the_next_pipe_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    first, second = Hooks(tmp_path, lambda *_: None), Hooks(tmp_path, lambda name, environment: heard.append(name))
+    first.start()
+    join = first._thread.join
+
+    def slow_join(patience_s: float | None) -> None:
+        second.start()
+        join(patience_s)
+
+    monkeypatch.setattr(first._thread, "join", slow_join)
+    first.stop()
+    subprocess.run([made(tmp_path, "up")], env=ENVIRONMENT, check=True)
+    second.stop()
     assert heard == ["up"]

@@ -1,6 +1,7 @@
 """The edge around pppd, with a program in its place: what it is given, how it comes up, ends and is ended."""
 
 import asyncio
+import os
 import stat
 import sys
 from collections.abc import Callable
@@ -156,6 +157,21 @@ async def test_a_missing_program_is_an_end_with_words(tmp_path: Path, monkeypatc
     monkeypatch.setattr(edge, "prepare", lambda *_: ["/nonexistent/pppd"])
     end = await Pppd(tmp_path / "run", under_systemd=False).start(REQUEST)
     assert isinstance(end, PppEnd) and "could not be started" in end.words
+
+
+async def test_a_folder_that_takes_no_pipe_is_an_end_with_words(
+    make_pppd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mkfifo(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "mkfifo", mkfifo)
+    pppd = make_pppd("sys.exit(0)")
+    for _ in range(2):
+        end = await pppd.start(REQUEST)
+        assert isinstance(end, PppEnd)
+        assert "could not be started: No space left" in end.words
+        await pppd.stop()
 
 
 async def test_a_start_that_is_called_off_leaves_nothing_behind(make_pppd: Callable[..., Any]) -> None:

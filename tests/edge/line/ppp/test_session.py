@@ -186,6 +186,20 @@ def test_going_down_takes_the_firewall_away(
     assert parse_event(events.recv(4096)) is None
 
 
+def test_what_goes_wrong_on_the_way_down_leaves_somebody_who_listens(
+    events: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*_: object) -> str:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(session, "_run", run)
+    session.prepare(tmp_path / "work", REQUEST)
+    with session.hooks(tmp_path / "work", tmp_path / "events"):
+        for _ in range(2):
+            subprocess.run([tmp_path / "work" / "down"], env=ENVIRONMENT, check=True)
+    assert [parse_event(events.recv(4096)) for _ in range(2)] == [Trouble("no such thing")] * 2
+
+
 def test_what_pppd_is_given_is_roots_alone(tmp_path: Path) -> None:
     command = session.prepare(tmp_path / "work", REQUEST)
     assert command[1:] == ["file", str(tmp_path / "work" / "options")]

@@ -25,19 +25,22 @@ Act = Callable[[str, Mapping[str, str]], None]
 def script(name: str, folder: Path) -> str:
     """The text of pppd's script called `name` (up or down).
 
-    Opened for reading and writing, a pipe never blocks. If it is not there, or the line does not fit, the script
-    ends pppd: without the firewall the line would be open, and nobody would know that it is up.
+    Opened for reading and writing, a pipe never blocks, but then it does not show whether anybody listens: this
+    process must still be there. If it or the pipe is not, the script ends pppd: without the firewall the line would
+    be open, and nobody would know that it is up.
     """
-    pipe = shlex.quote(str(folder / PIPE))
+    pipe, server = shlex.quote(str(folder / PIPE)), os.getpid()
     words = " ".join(f'"${variable}"' for variable in VARIABLES)
     line = r"\t".join(["%s"] * (1 + len(VARIABLES)))
-    return f"#!/bin/sh\n[ -p {pipe} ] && printf '{line}\\n' {name} {words} 1<>{pipe} || kill \"$PPPD_PID\"\n"
+    is_heard = f"[ -p {pipe} ] && kill -0 {server}"
+    return f"#!/bin/sh\n{is_heard} && printf '{line}\\n' {name} {words} 1<>{pipe} || kill \"$PPPD_PID\"\n"
 
 
 class Hooks:
     """`start` before pppd runs, `stop` when it has ended; or `with Hooks(folder, act):`.
 
-    `act` is called in a thread, with the script's name and its environment.
+    `act` is called in a thread, with the script's name and its environment. It must not raise: nobody would listen
+    any more.
     """
 
     def __init__(self, folder: Path, act: Act, patience_s: float = 15.0) -> None:
@@ -60,9 +63,9 @@ class Hooks:
 
     def stop(self) -> None:
         """Do what scripts have said before, for at most `patience_s` seconds, and end."""
+        self._path.unlink(missing_ok=True)  # first: the next call's pipe may be there before the wait is over
         os.write(self._descriptor, _END.encode())
         self._thread.join(self._patience_s)
-        self._path.unlink(missing_ok=True)
 
     def _serve(self) -> None:
         with os.fdopen(self._descriptor, encoding="utf-8", errors="replace", newline="\n") as pipe:

@@ -129,8 +129,9 @@ class Pppd:
             command = ["systemctl", "start", "--wait", UNIT]
         else:
             command = prepare(self._folder, request)
-            self._hooks = hooks(self._folder, self._folder / SOCKET)
-            self._hooks.start()
+            served = hooks(self._folder, self._folder / SOCKET)
+            served.start()
+            self._hooks = served
         # Not its own session: the tty would become its controlling terminal, and be hung up when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
             *command,

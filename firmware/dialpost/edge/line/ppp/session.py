@@ -72,12 +72,12 @@ def hooks(folder: Path, socket_path: Path) -> Hooks:
     """What serves pppd's scripts, to be entered before pppd runs."""
 
     def act(name: str, environment: Mapping[str, str]) -> None:
-        if name == "down":
-            down(socket_path, environment)
-            return
         try:
-            up(folder, socket_path, environment)
-        except (SystemExit, Exception) as error:
+            if name == "down":
+                down(socket_path, environment)
+            else:
+                up(folder, socket_path, environment)
+        except (SystemExit, Exception) as error:  # whatever it is: the scripts need somebody who listens
             _tell(socket_path, trouble(str(error)))
             _end_pppd(environment)
 
@@ -164,7 +164,7 @@ def _tune(parameters: Mapping[str, int]) -> None:
 
 def _tell(socket_path: Path, datagram: bytes) -> None:
     """Send a datagram to the daemon. Its folder is not root's: a link there could redirect root's data."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock, contextlib.suppress(OSError):
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         folder = open_folder(socket_path.parent)
         try:
             if stat.S_ISSOCK(os.stat(socket_path.name, dir_fd=folder, follow_symlinks=False).st_mode):
