@@ -73,7 +73,7 @@ class _Source:
     def start(self, wish: _Wish, streams: list[int]) -> int:
         """The new process's number. It has its own copies of the streams: input, output, errors."""
         prctl = ctypes.CDLL(None).prctl
-        prctl(_SUBREAPER, 1, 0, 0, 0)
+        assert prctl(_SUBREAPER, 1, 0, 0, 0) == 0
         try:
             socket.send_fds(self._socket, [json.dumps(asdict(wish)).encode()], streams)
             said = self._socket.recv(100)
