@@ -41,8 +41,10 @@ disk_reserve_bytes = 0
 smarthost = "smtp.provider.example"
 """
 PROMPT = r"dialpost\*?> \Z"
-_LONGEST_EXPECTED = 1000
-"""Characters. Otherwise pexpect searches all that was said so far for each octet that comes."""
+SEARCHED = 4000
+"""Octets: the last ones, in which pexpect looks for what is expected; otherwise it looks through all that was said
+so far for each octet that comes. It reads up to 2000 at once, and must look through all of those.
+"""
 
 
 class LiveDaemon:
@@ -173,7 +175,7 @@ class Seat:
             sys.executable,
             [*program, "--config", str(config_path), "console"],
             timeout=HANGS_S,
-            searchwindowsize=_LONGEST_EXPECTED,
+            searchwindowsize=SEARCHED,
             env=environment,
             dimensions=(24, 80),
             echo=False,
@@ -221,7 +223,7 @@ class SerialSeat:
     def sit_down(self) -> None:
         """Open the port, as a terminal program does."""
         descriptor = os.open(self.seat.link, os.O_RDWR | os.O_NOCTTY)
-        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S, searchwindowsize=_LONGEST_EXPECTED)
+        self._child = fdpexpect.fdspawn(descriptor, timeout=HANGS_S, searchwindowsize=SEARCHED)
 
     def kill(self) -> None:
         """The console's process is gone at once; the next comes as on the board."""
