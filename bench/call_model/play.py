@@ -80,7 +80,9 @@ class Played:
 def play(scene: Scene) -> Played:
     """Make the call; in a folder of its own that is gone afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="dp-m-"))
-    logging.getLogger("dialpost").setLevel(logging.CRITICAL)
+    log = logging.getLogger("dialpost")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
     try:
         with asyncio.Runner(loop_factory=ModelLoop) as runner:
             loop = runner.get_loop()
@@ -88,6 +90,7 @@ def play(scene: Scene) -> Played:
             with modelled_edges(loop):
                 return runner.run(asyncio.wait_for(_Play(scene, folder, loop).run(), _LONGEST_S))
     finally:
+        log.setLevel(level)
         shutil.rmtree(folder, ignore_errors=True)
 
 
