@@ -1,8 +1,10 @@
 """The model of a call (bench/call_model): its line and TCP keep to physics, and the real station calls in it."""
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +12,13 @@ import pytest
 from call_cells import Cell
 from call_model.headers import VanJacobson
 from call_model.line import LineRate
+from call_model.link import LinkTimes
 from call_model.matrix import scene_of
 from call_model.network import PROVIDER, STATION, ModelLoop, Network
 from call_model.packet import Packet
+from call_model.perfect import Waiting, perfect_s
 from call_model.play import Played, play
+from call_model.providers import KINDS
 from call_model.transport import ModelTransport
 from call_model.windows import TcpSettings
 from dialpost.edge.mail.smtp_server.interface import LineWire
@@ -132,10 +137,29 @@ def test_a_header_costs_some_bytes_where_the_connection_is_known() -> None:
     assert len(headers.compressed(Packet(2, 1, 1, 1, 2000))) == 41
 
 
+def test_what_a_perfect_station_needs_is_counted_by_hand() -> None:
+    """1,000 bytes a second. PPP: 4 round trips and 0.7 s; ETRN and the last message half of one each."""
+    line, times = LineRate(8000, 1.0), LinkTimes()
+    postfix = replace(KINDS["postfix-2"], begins_s=0.0, starts_s=0.0)
+    exim = replace(KINDS["exim"], begins_s=0.0, starts_s=0.0, between_s=0.0)
+    found = [
+        perfect_s(line, kind, times, mail, tls=False)
+        for kind, mail in (
+            (postfix, Waiting(1, 0, 1000, 0)),  # connection, greeting, EHLO, envelope, content
+            (postfix, Waiting(4, 0, 4000, 0)),  # each connection: another one with RSET, envelope, content
+            (exim, Waiting(3, 0, 3000, 0)),  # each message is one stream
+            (exim, Waiting(0, 3, 0, 3000)),
+        )
+    ]
+    assert found == pytest.approx([4.7 + 3 + 5 + 1, 4.7 + 3 + 5 + 3 + 2, 4.7 + 3 + 4 + 2 + 3, 4.7 + 3.5 + 3])
+
+
 def test_the_real_station_makes_a_call_in_it() -> None:
-    """All mail across, and no faster than a perfect station."""
-    scene = scene_of(Cell("B", "postfix-2", "off"))
+    """All mail across, and no faster than a perfect station. The log's level, which all tests share, stays."""
+    scene, log = scene_of(Cell("B", "postfix-2", "off")), logging.getLogger("dialpost")
+    level = log.level
     took: Played = play(scene)
+    assert log.level == level
     assert took.stranded == 0
     assert scene.perfect_s(tls=False) < took.across_s < took.hang_up_s
     assert took.limit_s < took.across_s

@@ -16,7 +16,9 @@ from call_model.link import LinkTimes
 from call_model.providers import ProviderKind
 
 _ETRN_ROUND_TRIPS = 3
-"""TCP, greeting and EHLO; ETRN itself is at the provider half a round trip later."""
+"""TCP, greeting, and EHLO of a first call. ETRN is at the provider half a round trip later, and the last message is
+here half a round trip before its reply is there.
+"""
 _FIRST = {"postfix": 5, "exim": 4, "sendmail": 6}
 """Of a new connection and its first message: TCP, greeting, EHLO, then the message."""
 _NEXT = {"postfix": 3, "exim": 1, "sendmail": 4}
@@ -56,21 +58,18 @@ def perfect_s(line: LineRate, kind: ProviderKind, times: LinkTimes, mail: Waitin
     ppp_s = times.exchanges * line.rtt_s + line.seconds(2 * times.bytes_each_way)
     inbound_s = outbound_s = 0.0
     if mail.inbound:
-        inbound_s = (_ETRN_ROUND_TRIPS + 0.5) * line.rtt_s + kind.begins_s + _lanes_s(line, kind, mail, tls=tls)
+        inbound_s = _ETRN_ROUND_TRIPS * line.rtt_s + kind.begins_s + _lanes_s(line, kind, mail, tls=tls)
     if mail.outbound:
         outbound_s = 3.5 * line.rtt_s + kind.manners.greets_after_s + line.seconds(mail.up)
     return ppp_s + max(inbound_s, outbound_s)
 
 
 def _lanes_s(line: LineRate, kind: ProviderKind, mail: Waiting, *, tls: bool) -> float:
-    """All messages over the connections there may be, each with its round trips; the line has its own limit."""
+    """All messages over the connections there may be, each with its round trips and its share of the bytes."""
     lanes = min(kind.connections, mail.inbound)
     first = _FIRST[kind.name] + (_TLS_ROUND_TRIPS if tls else 0)
     pause_s = kind.between_s + kind.gap_s
     further = first if tls and kind.name == "postfix" else _NEXT[kind.name]  # Postfix reuses no connection with TLS
-    message_s = line.seconds(mail.down / mail.inbound)
     opening_s = kind.starts_s + first * line.rtt_s + pause_s
     more_s = (mail.inbound - lanes) * (further * line.rtt_s + pause_s)
-    if lanes == 1:  # nothing else uses the line while this one waits
-        return opening_s + more_s + line.seconds(mail.down)
-    return max(opening_s + more_s / lanes + message_s, line.seconds(mail.down))
+    return max(opening_s + (more_s + line.seconds(mail.down)) / lanes, line.seconds(mail.down))
