@@ -38,6 +38,8 @@ def cases(names: str | Sequence[str], values: Iterable[Any], ids: Ids = None) ->
         labels.append(f"{value.id} " if named else _label(ids, number, row))
 
     def decorate(test: Callable[..., None]) -> Callable[[], None]:
+        assert not inspect.iscoroutinefunction(test), "nobody would wait for a coroutine"
+
         @functools.wraps(test)
         def run() -> None:
             assert rows, "there is no case"

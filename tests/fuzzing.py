@@ -1,8 +1,8 @@
 """What every fuzz test shares: Hypothesis with the same settings everywhere. See tests/fuzz/conftest.py.
 
-`make test` runs the first half of a bounded number of inputs, the same each time; with DIALPOST_TEST_INPUTS=all, as
-in CI, all of them. With FUZZ_MINUTES set (`make fuzz MINUTES=n`) each test is repeated with new inputs until its
-share of the time is over, and what fails is kept in `.hypothesis`.
+`make test` runs half of a bounded number of inputs, the same each time; with DIALPOST_TEST_INPUTS=all, as in CI,
+all of them. With FUZZ_MINUTES set (`make fuzz MINUTES=n`) each test is repeated with new inputs until its share of
+the time is over, and what fails is kept in `.hypothesis`.
 """
 
 from __future__ import annotations

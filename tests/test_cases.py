@@ -48,3 +48,11 @@ def test_no_case_at_all_is_a_failure() -> None:
 
     with pytest.raises(AssertionError, match="no case"):
         look()
+
+
+def test_a_coroutine_is_refused() -> None:
+    async def look(text: str) -> None:
+        raise AssertionError(text)
+
+    with pytest.raises(AssertionError, match="coroutine"):
+        cases("text", ["a"])(look)
