@@ -263,24 +263,32 @@ def pytest_xdist_auto_num_workers() -> int | None:
     """
     if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
         return None  # as xdist itself has it
-    return min(2 * len(os.sched_getaffinity(0)) + 2, 16)
+    return min(3 * len(os.sched_getaffinity(0)) + 2, 16)
 
 
 _LONG = (
     "tests/test_first_ten_minutes.py",
-    "tests/test_plain_english.py",
+    "tests/sim/test_once.py::test_a_cut_at_each_byte",
+    "tests/sim/test_once.py::test_ten_cuts",
+    "tests/flow/mail/incoming/test_repeats.py::TestRepeats",
+    "tests/sim/test_first_start.py",
     "tests/cli/console/test_s",
     "tests/cli/console/test_wizard.py",
-    "tests/edge/mail/store/test_recovery_cut.py",
     "tests/sim/",
+    "tests/edge/mail/store/test_recovery_cut.py",
+    "tests/system/machine/",
+    "tests/test_plain_english.py",
 )
-"""Files with tests that take or wait many seconds, beside those that are marked as slow."""
+"""Tests that take or wait many seconds, the slowest first, beside those that are marked as slow."""
+_SHARE_BETWEEN = 0.4
+"""Of a process's short tests, how many run between its long ones. The others follow."""
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Have each process of a parallel run begin with its share of the long tests: none shall start when all else is
-    done. xdist gives each of them an equal piece of the list, and what is left of it later to those that are idle.
+    """Spread the long tests over the first part of each process's list: most of them wait, and the short ones of
+    the other processes use the cores meanwhile. None may start when all else is done. xdist gives each process an
+    equal piece of the list, and what is left of it later to those that are idle.
     """
     processes = getattr(config, "workerinput", {}).get("workercount", 0)
     if not processes:
@@ -290,12 +298,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         is_long = item.nodeid.startswith(_LONG) or item.get_closest_marker("slow")
         (long if is_long else short).append(item)
+    long.sort(key=_rank)
     bounds = [len(short) * number // processes for number in range(processes + 1)]
     items[:] = [
         item
         for number, (start, end) in enumerate(pairwise(bounds))
-        for item in long[number::processes] + short[start:end]
+        for item in _spread(long[number::processes], short[start:end])
     ]
+
+
+def _rank(item: pytest.Item) -> int:
+    return next((rank for rank, start in enumerate(_LONG) if item.nodeid.startswith(start)), len(_LONG))
+
+
+def _spread(long: list[pytest.Item], short: list[pytest.Item]) -> list[pytest.Item]:
+    """Each long one, and behind it some of the short ones."""
+    step = int(_SHARE_BETWEEN * len(short) / (len(long) or 1))
+    spread: list[pytest.Item] = []
+    for number, item in enumerate(long):
+        spread += [item, *short[number * step : (number + 1) * step]]
+    return spread + short[len(long) * step :]
 
 
 _inputs: Counter[str] = Counter()
