@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dialpost.core.line.backlog import BELIEVED, MOST_S, Backlog
+from dialpost.core.line.backlog import BELIEVED, LATE_S, MOST_S, Backlog
 
 RATE = 8000  # a thousand bytes a second
 
@@ -30,6 +30,14 @@ def test_what_was_handed_over_long_ago_has_been_carried() -> None:
     backlog.waits_s(0.0, 0)
     assert backlog.waits_s(100.0, 95_000) == 0
     assert backlog.waits_s(101.0, 95_000 + 1470) == pytest.approx(0.5)
+
+
+def test_what_was_handed_over_since_a_moment_ago_may_have_come_just_now() -> None:
+    backlog = Backlog(RATE)
+    backlog.waits_s(0.0, 0)
+    assert backlog.waits_s(LATE_S, 490) == pytest.approx(0.5)
+    backlog.waits_s(9.0, 490)
+    assert backlog.waits_s(9.0 + 2 * LATE_S, 980) == pytest.approx(0.5 - 2 * LATE_S)
 
 
 def test_a_line_that_carries_more_than_it_says_is_not_believed_to_hold_it_all() -> None:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 BELIEVED = 0.98
 """The part of its rate that a line is believed to carry."""
+LATE_S = 0.1
+"""What was handed over since a look so short a time ago is taken to have come just now: better too much than too
+little."""
 MOST_S = 5.0
 """The longest that anything is believed to wait, so that an error lasts no longer."""
 
@@ -25,11 +28,15 @@ class Backlog:
     def waits_s(self, now_s: float, crossed: int) -> float:
         """For how long the line has something to send, given what it was handed so far.
 
-        What was handed over since the last look came in the course of that time, and the line carried it meanwhile.
+        Since a longer time ago it came little by little, and the line carried it meanwhile.
         """
         if self._seen is not None:
             before_s, before = self._seen
-            more = max(0, crossed - before) - (now_s - before_s) * self._bytes_a_second
-            self._waiting = min(max(0.0, self._waiting + more), MOST_S * self._bytes_a_second)
+            came, carried = max(0, crossed - before), (now_s - before_s) * self._bytes_a_second
+            if now_s - before_s <= LATE_S:
+                waiting = max(0.0, self._waiting - carried) + came
+            else:
+                waiting = max(0.0, self._waiting + came - carried)
+            self._waiting = min(waiting, MOST_S * self._bytes_a_second)
         self._seen = now_s, crossed
         return self._waiting / self._bytes_a_second
