@@ -11,7 +11,7 @@ from __future__ import annotations
 BELIEVED = 0.98
 """The part of its rate that a line is believed to carry."""
 LATE_S = 0.1
-"""What was handed over since a look so short a time ago is taken to have come just now: better too much than too
+"""Between two looks closer than this, what was handed over is taken to have come just now: better too much than too
 little."""
 MOST_S = 5.0
 """The longest that anything is believed to wait, so that an error lasts no longer."""
@@ -28,7 +28,7 @@ class Backlog:
     def waits_s(self, now_s: float, crossed: int) -> float:
         """For how long the line has something to send, given what it was handed so far.
 
-        Since a longer time ago it came little by little, and the line carried it meanwhile.
+        Over a time longer than LATE_S it came little by little, and the line carried it meanwhile.
         """
         if self._seen is not None:
             before_s, before = self._seen
