@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.internal.conjecture import providers
 from hypothesis.stateful import RuleBasedStateMachine
 from hypothesis.strategies import SearchStrategy
 
@@ -23,6 +24,12 @@ EXAMPLES = 200
 ARE_ALL_WANTED = MINUTES > 0 or os.environ.get("DIALPOST_TEST_INPUTS") == "all"
 
 SLOW_IS_NO_FAULT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
+
+
+if not MINUTES:
+    # Among the inputs are strings and numbers of our modules, of those that happen to be imported by then: which
+    # tests ran before in this process would decide.
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 def inputs(number: int) -> int:

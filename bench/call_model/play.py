@@ -28,12 +28,13 @@ from call_model.submission import submit
 from call_model.windows import TcpSettings
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.text import parse_config
-from dialpost.core.line.shaping import FIRST_SEGMENTS, HEADERS_BYTES, LEAST_RTO_S, mtu_for, shape
+from dialpost.core.line.shaping import HEADERS_BYTES, LEAST_RTO_S, mtu_for, shape
 from dialpost.flow.line.pace import LinePace
 from dialpost.flow.mail.incoming.inbound_activity import InboundActivity
 from dialpost.station import Station
 
 _LONGEST_S = 3600.0
+_KERNELS_FIRST_SEGMENTS = 10
 _DEFAULT_WINDOW = 64_240
 
 
@@ -137,8 +138,9 @@ class _Play:
         shaped = shape(line.rate_bps, ppp.mtu)
         is_shaped = ppp.shaping and shaped.delay_based
         window = shaped.window if is_shaped and shaped.window else _DEFAULT_WINDOW
-        up = TcpSettings(mss, FIRST_SEGMENTS, window, LEAST_RTO_S) if is_shaped else TcpSettings(mss, 10, window)
-        self._network.lays(line, up, TcpSettings(mss, 10, _DEFAULT_WINDOW))
+        first = (shaped.first_segments if is_shaped else 0) or _KERNELS_FIRST_SEGMENTS
+        up = TcpSettings(mss, first, window, LEAST_RTO_S) if is_shaped else TcpSettings(mss, first, window)
+        self._network.lays(line, up, TcpSettings(mss, _KERNELS_FIRST_SEGMENTS, _DEFAULT_WINDOW))
 
     def _station(self) -> tuple[Station, ModelLink]:
         """The station with the model's clock: what it measures by, before anything runs."""

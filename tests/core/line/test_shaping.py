@@ -40,6 +40,13 @@ def test_the_route_to_the_peer_and_the_default_one_are_shaped(default_route: boo
     assert found[2:] == [f"route replace default dev ppp3 {shaped}"] * default_route
 
 
+def test_above_the_rate_that_a_modem_can_be_believed_the_kernel_begins_as_it_likes() -> None:
+    """A satellite's round trip of two seconds is paid for as often as a connection doubles what it sends."""
+    found = commands(shape(56_001), "ppp3", "192.0.2.1", "192.0.2.9", default_route=False)
+    assert found[1].endswith("src 192.0.2.9 window 2144 rto_min 3s congctl vegas")
+    assert "initcwnd 3" in commands(shape(56_000), "ppp3", "192.0.2.1", "192.0.2.9", default_route=False)[1]
+
+
 @cases(
     ("rate_bps", "round_trip_s", "ratio", "standing", "segments"),
     [

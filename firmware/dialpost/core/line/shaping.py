@@ -30,6 +30,9 @@ START_BYTES = 2100
 ASSUMED_ROUND_TRIP_S = 0.5
 """Until a connection was made."""
 FIRST_SEGMENTS = 3
+"""Of a connection of ours, up to SURE_BPS: the kernel's ten are seconds of queue. Above, where the line may be a
+satellite's, each round trip in which a connection finds its pace would cost more.
+"""
 LEAST_RTO_S = 3
 """The minimum retransmission time-out: a full line's round trip is 1-2 s, and losses are rare (V.42 repairs
 them)."""
@@ -57,11 +60,14 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LineShape:
-    """`mtu` in bytes; `window` is the first receive window of a connection in bytes, 0 = the kernel decides."""
+    """`mtu` in bytes; `window` is the first receive window of a connection in bytes, `first_segments` what it may
+    send at first; 0 = the kernel decides.
+    """
 
     mtu: int
     window: int
     delay_based: bool
+    first_segments: int = 0
 
 
 def mtu_for(rate_bps: int) -> int:
@@ -77,7 +83,8 @@ def shape(rate_bps: int, mtu: int = 0) -> LineShape:
     if rate_bps > SLOW_BPS:
         return LineShape(mtu, 0, delay_based=False)
     segment = mtu - HEADERS_BYTES
-    return LineShape(mtu, ceil(START_BYTES / segment) * segment, delay_based=True)
+    first = FIRST_SEGMENTS if rate_bps <= SURE_BPS else 0
+    return LineShape(mtu, ceil(START_BYTES / segment) * segment, delay_based=True, first_segments=first)
 
 
 def tunables(line: LineShape) -> dict[str, int]:
@@ -115,9 +122,9 @@ def commands(line: LineShape, interface: str, peer: str, local: str, *, default_
     attributes = f" window {line.window}" if line.window else ""
     found = [f"link set dev {interface} txqueuelen {QUEUE_PACKETS}"]
     if line.delay_based:
-        # Ten initial segments are seconds of queue, and an initial RTO of one second sends replies twice.
-        attributes += f" initcwnd {FIRST_SEGMENTS} rto_min {LEAST_RTO_S}s"
-        attributes += " congctl vegas"  # the kernel loads the module automatically
+        attributes += f" initcwnd {line.first_segments}" if line.first_segments else ""
+        # An initial RTO of one second sends replies twice. The kernel loads the module automatically.
+        attributes += f" rto_min {LEAST_RTO_S}s congctl vegas"
     if not attributes:
         return found
     found.append(f"route replace {peer} dev {interface} proto kernel scope link src {local}{attributes}")
