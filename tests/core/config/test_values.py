@@ -8,7 +8,7 @@ from cases import cases
 from dialpost.core.config.fields import fields_of
 from dialpost.core.config.setting import setting
 from dialpost.core.config.typed import amount
-from dialpost.core.config.values import KIND_CHECKS, check_value
+from dialpost.core.config.values import KIND_CHECKS, check_value, plain_name_hint
 
 
 @dataclass(frozen=True)
@@ -191,3 +191,8 @@ def test_a_text_has_its_longest_length_and_no_line_break() -> None:
     for broken in ("\n", "\r", "\0"):
         with pytest.raises(ValueError, match=r"must not contain"):
             check_value(sign, broken)
+
+
+def test_a_name_is_proposed_only_if_it_is_another_and_a_good_one() -> None:
+    assert plain_name_hint("jos\u00e9") == ", for example jose"
+    assert [plain_name_hint(name) for name in ("jose", "", "\u4e2d", "...")] == [""] * 4

@@ -214,6 +214,17 @@ def test_a_dumb_terminal_is_sent_no_escape_sequence_and_shows_the_same() -> None
     assert screen.rows()[-2:] == ["> set x", "> "]
 
 
+def test_more_than_ascii_goes_only_to_a_terminal_that_shows_it() -> None:
+    for dumb in (False, True):
+        for utf8, shown in ((True, "jos\u00e9".encode()), (False, b"jos?")):
+            editor = LineEditor(dumb=dumb, utf8=utf8)
+            editor.begin("jos\u00e9> ")
+            assert shown in editor.data_to_send(), (dumb, utf8)
+    editor = LineEditor()
+    editor.begin("jos\u00e9> ")
+    assert b"jos?" in editor.data_to_send(), "unless somebody says so"
+
+
 def test_a_long_line_on_a_dumb_terminal_wraps_and_is_erased_across_rows() -> None:
     editor, screen = LineEditor(width=20, dumb=True), Screen(20)
     talk(*bytewise(b"a" * 50), b"\b" * 40, b"b", editor=editor, screen=screen)
