@@ -185,7 +185,9 @@ async def exactly_once(folder: Path, seed: int, limit: asyncio.Semaphore) -> str
     async with limit:
         report = await run(folder / str(seed), Load(10, 10, seed), provider, **is_a(dict, places))
     reached = report.extra["cuts"]
-    if report.exit_status == 0 and len(report.calls) == 1 + int(str(reached)):
+    # A busy machine may make the provider slower than it was before: then one call more fetches the rest.
+    ends = sorted(str(reason) for reason in hung_up(report) if reason != "provider-silent")
+    if report.exit_status == 0 and ends == ["carrier-lost"] * int(str(reached)) + ["done"]:
         return None
     return f"seed {seed}, {places}, {provider}: {report.words}, {hung_up(report)}, {reached} cuts"
 
