@@ -115,12 +115,12 @@ def test_a_message_that_each_line_cuts_is_held_and_arrives_once_a_line_carries_i
         provider_at(station, line.port, etrn={"use": "never"}, call={"redial_attempts": 0})
         with station:
             station.add_account("anna")
-            big = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], prefix="big", size=80_000)
+            big = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], prefix="big", size=200_000)
             small = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=3, prefix="small")
             for _ in range(2):
                 station.call()
             (held,) = json.loads(station.cli("queue", "list", "--json"))
-            assert held["recipients"][0]["state"] == "held"
+            assert held["recipients"][0]["state"] == "held", station.log_text()
             assert "the connection broke 2 times before it was acknowledged" in held["recipients"][0]["words"]
             eventually(lambda: arrived(server.maildir("world.example")) == sorted(small))
             eventually(lambda: len(maildir_files(station.maildir("anna"))) == 1)

@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Callable
 
+_SHORT_BUFFER_BYTES = 8192
 Cut = Callable[[bytes], bool]
 """Asked with all bytes the server has sent in this connection, before the newest reach the client."""
 
@@ -36,6 +37,8 @@ class CuttingProxy:
         self.cuts_left = cuts
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
+        if carries is not None:  # else the kernel takes a whole message for us, and the client believes it across
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SHORT_BUFFER_BYTES)
         self.port: int = self._listener.getsockname()[1]
 
     def __enter__(self) -> CuttingProxy:
@@ -58,13 +61,14 @@ class CuttingProxy:
         with client, contextlib.suppress(OSError):
             address = ("127.0.0.1", self._target)
             with socket.create_connection(address, 60, (self._source, 0)) as server:
-                up = threading.Thread(target=_forward, args=(client, server, self.carries), daemon=True)
+                lost = threading.Event()
+                up = threading.Thread(target=_forward, args=(client, server, self.carries, lost), daemon=True)
                 up.start()
-                if not self._answers(server, client):
+                if not self._answers(server, client, lost):
                     client.shutdown(socket.SHUT_RD)  # wakes the thread: a socket that is read from does not close
                 up.join(10)
 
-    def _answers(self, server: socket.socket, client: socket.socket) -> bool:
+    def _answers(self, server: socket.socket, client: socket.socket, lost: threading.Event) -> bool:
         """Forward until the server ends; False if the line was cut instead."""
         seen = b""
         while piece := server.recv(65_536):
@@ -73,6 +77,8 @@ class CuttingProxy:
                 _reset(client, server)
                 return False
             client.sendall(piece)
+        if lost.is_set():
+            return False  # a line that is lost closes nothing in order
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_WR)
         return True
@@ -85,7 +91,7 @@ class CuttingProxy:
             return False
 
 
-def _forward(source: socket.socket, target: socket.socket, carries: int | None) -> None:
+def _forward(source: socket.socket, target: socket.socket, carries: int | None, lost: threading.Event) -> None:
     carried = 0
     with contextlib.suppress(OSError):
         while piece := source.recv(65_536):
@@ -93,6 +99,7 @@ def _forward(source: socket.socket, target: socket.socket, carries: int | None) 
             if carries is not None and carried > carries:
                 target.sendall(piece[: len(piece) - (carried - carries)])
                 _reset(source, target)
+                lost.set()
                 target.shutdown(socket.SHUT_RDWR)  # wakes the other thread, which closes both
                 return
             target.sendall(piece)
