@@ -13,6 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.store.rows import STATE_CODES
 from rig.ports import free_port
 from rig.processes import Child, RigError, eventually
@@ -116,6 +117,9 @@ class Station:
         self.child = Child([*self._as_user, PROGRAM, "--config", self.config, "daemon"], self.log, env=self._env)
         if wait:
             self.child.wait_for_greeting(self.port, greeting=b"220 ", within_s=within_s)
+            # Mail is taken a moment before commands are, which would find the data in use without their socket.
+            answers = ControlClient(self.control_socket, 10).available
+            eventually(answers, within_s=within_s, what="the control socket")
         return self
 
     def kill(self) -> None:
