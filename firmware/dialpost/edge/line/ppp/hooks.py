@@ -1,7 +1,7 @@
 """What pppd runs when the network comes and goes: a script that only says so to a process that runs already.
 
-Mail waits for the first of them on a line that is paid for. A Python of its own, with its imports, took a second of
-each call on a slow board; this takes what the shell takes to start. The process that serves the scripts has pppd as
+Mail waits for the first of them on a line that is paid for, and a Python of its own would have to start and import
+first; this takes what the shell takes to start (decision 49). The process that serves the scripts has pppd as
 its child, so it lives as long as pppd does.
 """
 
