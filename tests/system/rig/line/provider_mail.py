@@ -145,7 +145,7 @@ KINDS: dict[Kind, ProviderMail] = {
         "line-sendmail",
         _sendmail_files,
         sendmail.PREPARE,
-        "pkill -KILL -x sendmail || true; rm -rf /var/spool/mqueue/* /var/mail/*",
+        "pkill -KILL -x sendmail || true; rm -rf /var/spool/mqueue/* /var/mail/*; : >/var/log/mail.log",
         ("/usr/lib/sendmail", "-bD"),
         "ls /var/spool/mqueue | grep -c ^qf || true",
         "/var/mail/world.example",

@@ -23,6 +23,7 @@ exim_group = Debian-exim
 never_users =
 spool_directory = {directory}/spool
 log_file_path = {directory}/log/%slog
+log_selector = +millisec +deliver_time
 pid_file_path =
 host_lookup =
 rfc1413_query_timeout = 0s

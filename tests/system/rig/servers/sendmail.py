@@ -44,6 +44,7 @@ cat >"$1/tmp/$$" && mv "$1/tmp/$$" "$1/new/$(date +%s%N).$$"
 """
 
 PREPARE = (
+    "python3 /opt/guest/syslog.py; "
     # Without its own full name it waits for a minute.
     "sed -i 's/^127.0.1.1 .*/127.0.1.1 provider.localdomain provider/' /etc/hosts;"
     " m4 /etc/mail/provider.mc >/etc/mail/sendmail.cf; chmod 777 /var/mail;"
