@@ -29,13 +29,14 @@ from rig.line.uml import missing_for_guests
 from rig.processes import RigError, eventually
 from rig.servers.certificates import Authority, Certificate
 
-from call_cells import PROVIDERS, SETS, UNSHAPED, Cell, MailSet, chosen, dialpost_settings
+from call_cells import PROVIDERS, SETS, UNSHAPED, Cell, chosen, dialpost_settings
+from call_proof import Proof, proof
 from figures import Amounts, Row, show
 
 MATRIX = Path("bench-calls.json")
 _LONGEST_S = 900.0
-_PROMISES = 3
-"""The rows of a cell that have a target; they come first."""
+_HEAD = 5
+"""The rows of a cell that come first: the targets, and what a perfect station would have needed."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Measured:
     limit_s: float
     provider_s: float  # median time a message waited until the provider began to send it
     load: float
+    proof: Proof
 
     @property
     def across_s(self) -> float:
@@ -81,13 +83,13 @@ def calls(work: Path, amounts: Amounts) -> list[Row]:
             row = Row("call", f"{cell.name} {UNSHAPED}", unshaped.across_s, None, "s", "no faster", not is_faster)
             show(row)
             rest.append(row)
-        rows = _rows(cell, ours, theirs)
-        for row in rows:
+        found = rows(cell, ours, theirs)
+        for row in found:
             show(row)
-        heads.append((_badness(cell, ours, theirs), rows[:_PROMISES]))
-        rest += rows[_PROMISES:]
+        heads.append((_badness(cell, ours, theirs), found[:_HEAD]))
+        rest += found[_HEAD:]
     print("The worst first:")
-    worst_first = [row for _, rows in sorted(heads, key=lambda one: one[0], reverse=True) for row in rows]
+    worst_first = [row for _, head in sorted(heads, key=lambda one: one[0], reverse=True) for row in head]
     for row in worst_first:
         show(row)
     return worst_first + rest
@@ -101,18 +103,23 @@ def _badness(cell: Cell, ours: Measured | None, theirs: Measured | None) -> floa
     return max(beside, ours.ratio / cell.promised if cell.promised else 0.0, float(ours.stranded))
 
 
-def _rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Row]:
+def rows(cell: Cell, ours: Measured | None, theirs: Measured | None) -> list[Row]:
     """First the targets, then where the time went."""
     figures: list[tuple[str, str, Callable[[Measured], float]]] = [
         ("across", "s", lambda one: one.across_s),
         ("ratio to the limit", "", lambda one: one.ratio),
         ("left behind", "", lambda one: one.stranded),
+        ("a perfect station", "s", lambda one: one.proof.perfect_s),
+        ("ratio to a perfect station", "", lambda one: one.across_s / one.proof.perfect_s),
         ("inbound", "s", lambda one: one.inbound_s),
         ("outbound", "s", lambda one: one.outbound_s),
         ("hung up", "s", lambda one: one.hang_up_s),
         ("up", "bytes", lambda one: one.up),
         ("down", "bytes", lambda one: one.down),
         ("provider began after", "s", lambda one: one.provider_s),
+        ("provider's connections", "", lambda one: one.proof.connections),
+        ("round trips that it waited for", "", lambda one: one.proof.round_trips),
+        ("its places empty", "s", lambda one: one.proof.empty_s),
         ("load of this machine", "", lambda one: one.load),
     ]
     promises: dict[str, tuple[str, bool | None]] = {}
@@ -177,7 +184,7 @@ def _dialpost(cell: Cell, *, shaping: bool = True) -> Measured:
             left = exchange.provider.queue_length() + exchange.station.waiting()
             station = exchange.station
             _save_logs(cell, "dialpost" if shaping else UNSHAPED, exchange.provider, station.log("dialpost"))
-            return _measured(mail, exchange.line, exchange.provider, station, station.maildir(), left)
+            return _measured(cell, exchange.line, exchange.provider, station, station.maildir(), left)
 
 
 def _postfix(cell: Cell) -> Measured:
@@ -205,7 +212,7 @@ def _postfix(cell: Cell) -> Measured:
             station.flush()
             left = _until_still(lambda: station.queue_length() + provider.queue_length())
             _save_logs(cell, "postfix", provider, station.mail_log())
-            measured = _measured(mail, line, provider, station, station.maildir, left)
+            measured = _measured(cell, line, provider, station, station.maildir, left)
             station.hang_up()
             return measured
 
@@ -238,9 +245,9 @@ def _until_still(left: Callable[[], int]) -> int:
 
 
 def _measured(
-    mail: MailSet, line: TelephoneLine, provider: ProviderGuest, station: MailGuest, maildir: str, left: int
+    cell: Cell, line: TelephoneLine, provider: ProviderGuest, station: MailGuest, maildir: str, left: int
 ) -> Measured:
-    counters, events = line.counters, line.events
+    mail, counters, events = SETS[cell.mail_set], line.counters, line.events
     began = line.do(lambda telephone: time.time() - telephone.seconds)
     connect = began + next(seconds for seconds, what in events if what == "CONNECT")
     ends = [seconds for seconds, what in events if what == "hung up"]
@@ -255,6 +262,7 @@ def _measured(
         fuller * mail.line.bits_per_byte / mail.line.rate_bps,
         _provider_waits(provider),
         os.getloadavg()[0],
+        proof(cell, provider.mail_log()),
     )
 
 

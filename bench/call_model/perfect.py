@@ -1,4 +1,4 @@
-"""What a perfect station would have needed with this provider: a lower bound of the seconds until all is across.
+"""What a perfect station would have needed with a provider: a lower bound of the seconds until all is across.
 
 It counts what no station can spare: PPP's exchanges and the bytes of both ways, the round trips that this mail
 program waits for, its processes' starts, the pauses between its messages, and its number of connections. A perfect
@@ -11,9 +11,12 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rig.line.provider_mail import Kind
+
 from call_model.line import LineRate
 from call_model.link import LinkTimes
 from call_model.providers import ProviderKind
+from provider_log import ProviderLog
 
 _ETRN_ROUND_TRIPS = 3
 """TCP, greeting, and EHLO of a first call. ETRN is at the provider half a round trip later, and the last message is
@@ -54,22 +57,56 @@ def waiting(inbound: Sequence[bytes], outbound: Sequence[bytes], *, tls: bool) -
 
 
 def perfect_s(line: LineRate, kind: ProviderKind, times: LinkTimes, mail: Waiting, *, tls: bool) -> float:
-    """Seconds from CONNECT until both directions are across."""
+    """Seconds from CONNECT until both directions are across, with a provider of the model."""
+    inbound_s = kind.begins_s + _lanes_s(line, kind, mail, tls=tls) if mail.inbound else 0.0
+    return _across_s(line, times, mail, inbound_s, kind.manners.greets_after_s)
+
+
+def perfect_in_run_s(
+    line: LineRate, name: Kind, places: int, log: ProviderLog, mail: Waiting, *, tls: bool
+) -> float:
+    """The same with a real provider as its log shows it in one run: its connections, places and pauses."""
+    inbound_s = 0.0
+    if log.deliveries:
+        lanes = min(places, len(log.deliveries))
+        opening_s = round_trips(name, first=True, tls=tls) * line.rtt_s
+        all_s = waits(name, log, tls=tls) * line.rtt_s + log.own_s(places)
+        inbound_s = log.begins_s + _filled_s(line, mail, lanes, opening_s, all_s - lanes * opening_s)
+    return _across_s(line, LinkTimes(), mail, inbound_s, 0.0)
+
+
+def waits(name: Kind, log: ProviderLog, *, tls: bool) -> int:
+    """The round trips that this provider waited for, over all its deliveries."""
+    return sum(round_trips(name, first=one.connects, tls=tls) for one in log.deliveries)
+
+
+def round_trips(name: str, *, first: bool, tls: bool) -> int:
+    """What a message costs a connection, until its last reply."""
+    if first:
+        return _FIRST[name] + (_TLS_ROUND_TRIPS if tls else 0)
+    return _NEXT[name]
+
+
+def _across_s(line: LineRate, times: LinkTimes, mail: Waiting, inbound_s: float, greets_after_s: float) -> float:
+    """`inbound_s`: from ETRN on."""
     ppp_s = times.exchanges * line.rtt_s + line.seconds(2 * times.bytes_each_way)
-    inbound_s = outbound_s = 0.0
     if mail.inbound:
-        inbound_s = _ETRN_ROUND_TRIPS * line.rtt_s + kind.begins_s + _lanes_s(line, kind, mail, tls=tls)
-    if mail.outbound:
-        outbound_s = 3.5 * line.rtt_s + kind.manners.greets_after_s + line.seconds(mail.up)
+        inbound_s += _ETRN_ROUND_TRIPS * line.rtt_s
+    outbound_s = 3.5 * line.rtt_s + greets_after_s + line.seconds(mail.up) if mail.outbound else 0.0
     return ppp_s + max(inbound_s, outbound_s)
 
 
 def _lanes_s(line: LineRate, kind: ProviderKind, mail: Waiting, *, tls: bool) -> float:
     """All messages over the connections there may be, each with its round trips and its share of the bytes."""
     lanes = min(kind.connections, mail.inbound)
-    first = _FIRST[kind.name] + (_TLS_ROUND_TRIPS if tls else 0)
     pause_s = kind.between_s + kind.gap_s
-    further = first if tls and kind.name == "postfix" else _NEXT[kind.name]  # Postfix reuses no connection with TLS
-    opening_s = kind.starts_s + first * line.rtt_s + pause_s
-    more_s = (mail.inbound - lanes) * (further * line.rtt_s + pause_s)
-    return max(opening_s + (more_s + line.seconds(mail.down)) / lanes, line.seconds(mail.down))
+    reuses = not (tls and kind.name == "postfix")  # Postfix reuses no connection with TLS
+    opening_s = kind.starts_s + round_trips(kind.name, first=True, tls=tls) * line.rtt_s + pause_s
+    more_s = round_trips(kind.name, first=not reuses, tls=tls) * line.rtt_s + pause_s
+    return _filled_s(line, mail, lanes, opening_s, (mail.inbound - lanes) * more_s)
+
+
+def _filled_s(line: LineRate, mail: Waiting, lanes: int, opening_s: float, more_s: float) -> float:
+    """No content crosses while a connection opens; then each lane has its share of the rest, the line all bytes."""
+    bytes_s = line.seconds(mail.down)
+    return opening_s + max((max(0.0, more_s) + bytes_s) / lanes, bytes_s)
