@@ -4,6 +4,7 @@ import asyncio
 import smtplib
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import Config
 from dialpost.core.config.text import parse_config
+from dialpost.core.control.station import CardUse
 from dialpost.core.errors import AlreadyRunningError
 from dialpost.core.line.link import DialOutcome, DialResult
 from dialpost.core.mail.session import Listener
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.mail.listeners import ListenError
 from dialpost.edge.system import clock
+from dialpost.edge.system.card.meter import CardMeter
 from dialpost.station import Station
 from fakes import FakeLink
 
@@ -83,6 +86,16 @@ async def test_mail_from_outside_is_delivered_and_told(station: Station, tmp_pat
     async with asyncio.timeout(60):  # it is in the mailbox a moment before that is on record
         while "Delivered into the mailbox of anna" not in (await traced_last(client)):
             await asyncio.sleep(0.01)
+
+
+async def test_status_counts_the_mail_that_the_card_was_written_for(
+    station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use = CardUse(seconds=1, messages=0, written_bytes=1, flushes=1, card_bytes=1)
+    monkeypatch.setattr(CardMeter, "use", lambda self: replace(use, messages=self._messages))
+    await asyncio.to_thread(send, port_of(station, Listener.MX), "anna@clinic.example")
+    client = ControlClient(tmp_path / "run" / "control.sock", 60)
+    assert (await asyncio.to_thread(client.call, "status"))["card"]["messages"] == 1
 
 
 async def test_mail_programs_log_in_on_both_doors(station: Station) -> None:

@@ -37,6 +37,7 @@ from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.edge.system import descriptors
+from dialpost.edge.system.card.meter import CardMeter
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock, zone_of
 from dialpost.edge.system.data_lock import DataLock
@@ -177,6 +178,7 @@ class Station:
     def _wire(self) -> None:
         """Make the flows and give each the edges it declares."""
         config, clock = self.config, self.clock
+        self.card = CardMeter(self._data, clock.monotonic_s)
         self.panel.starts(self.store)
         self.retention = Retention(self.store, self.spool, config.retention, clock_trusted=clock.is_trusted)
         self.bouncer = Bouncer(
@@ -223,8 +225,10 @@ class Station:
             line_trust=self.line_trust,
         )  # fmt: skip
         self.intake.line_rate(expected_rate_bps(config))
+        # A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically.
+        waits_for = "the next try" if config.link.kind is LinkKind.GATEWAY else "the next call"
         self.queue = QueueControl(
-            self.store, self.spool, waits_for=_waits_for(config.link.kind), size_hold=self.big_messages.words,
+            self.store, self.spool, waits_for=waits_for, size_hold=self.big_messages.words,
             on_work=self._operator_wants_work, on_finished=self.retention.wake, trouble_of=self.flush.trouble_of,
         )  # fmt: skip
 
@@ -332,6 +336,7 @@ class Station:
 
     def _accepted(self, message: MessageRecord) -> None:
         """A message is in the queue: wake whoever handles it."""
+        self.card.message()
         if any(recipient.local_account for recipient in message.recipients):
             self.delivery.wake()
         if any(recipient.local_account is None for recipient in message.recipients):
@@ -390,10 +395,5 @@ class Station:
             config=self.config, clock=self.clock, started_s=self._started_s, log=self.log, spool=self.spool,
             room=self.room, counted=self.panel.counted, accounts=self.accounts, calls=self.calls,
             budget=self.budget, updates=self.updates, troubles=self.host_troubles, doors=self.doors,
-            reports=[*dict.fromkeys(self._reports), *self._remarks()], no_call=self._no_call,
+            reports=[*dict.fromkeys(self._reports), *self._remarks()], no_call=self._no_call, card=self.card,
         )  # fmt: skip
-
-
-def _waits_for(kind: LinkKind) -> str:
-    """A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically."""
-    return "the next try" if kind is LinkKind.GATEWAY else "the next call"

@@ -16,6 +16,7 @@ from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.core.mail.session import Listener
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.system.card import state as card_state
+from dialpost.edge.system.card.meter import CardMeter
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock
 from dialpost.edge.system.log.tail import LogTail
@@ -51,6 +52,7 @@ class StationStatus:
     doors: list[tuple[Listener, str, int]]
     reports: list[str]
     no_call: tuple[str, ...]
+    card: CardMeter
 
     def facts(self) -> Status:
         """Who this is, for `status`."""
@@ -65,6 +67,7 @@ class StationStatus:
             budget=() if isinstance(self.calls, DedicatedLine) else tuple(self.budget.limits_in_words()),
             notes=tuple(logged_faults.notes(self.log.faults(self.started_s))),
             doors=tuple(f"{door.value} {place_words(host, port)}" for door, host, port in self.doors),
+            card=self.card.use(),
             attention=(),
         )
 

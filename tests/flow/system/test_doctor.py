@@ -21,6 +21,7 @@ from dialpost.core.config.model import (
     StationConfig,
     Via,
 )
+from dialpost.core.control.station import CardUse
 from dialpost.core.errors import ControlError, DamagedError, DialpostError, StorageError
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Directory
@@ -40,6 +41,7 @@ CONFIG = Config(
     schedule=ScheduleConfig((ScheduleEntry(at=("07:00",)),)),
 )
 NOW_S = 2_000_000_000
+USE = CardUse(seconds=86_400, messages=1000, written_bytes=10**7, flushes=1000, card_bytes=16 * 10**9)
 
 
 class FakeCard:
@@ -114,7 +116,7 @@ def station(**changes: Any) -> Station:
         "card": FakeCard(),
         "directory": lambda: (directory, ""),
         "certificate": lambda: CertificateFacts((HOST, DOMAIN), 0, 2 * NOW_S, True, "ab"),
-        "daemon": lambda: Running((), ("smtp 127.0.0.1:25",)),
+        "daemon": lambda: Running((), ("smtp 127.0.0.1:25",), USE),
         "knock": no_fault,
         "clock": lambda: (NOW_S, NOW_S - 1, "2033"),
     }
@@ -156,6 +158,7 @@ HERE = [
     ("accounts", OK),
     ("certificate", OK),
     ("daemon", OK),
+    ("card", OK),
     ("doors", OK),
 ]
 
@@ -306,10 +309,11 @@ async def test_the_daemon() -> None:
     stopped = await examine(online=False, daemon=lambda: None, certificate=lambda: None)
     assert brief(stopped)[9:11] == [("certificate", SKIPPED), ("daemon", FAULT)]
     running = await examine(
-        online=False, daemon=lambda: Running(("Look here.",), ("smtp a:1", "smtp b:2")), knock=silent
+        online=False, daemon=lambda: Running(("Look here.",), ("smtp a:1", "smtp b:2"), None), knock=silent
     )
-    assert [(finding.severity, finding.what) for finding in running[10:13]] == [
+    assert [(finding.severity, finding.what) for finding in running[10:14]] == [
         (WARNING, "Look here."),
+        (SKIPPED, "what mail costs it is unknown: the kernel counts no writes for its folder"),
         (FAULT, "smtp a:1: no greeting within 15 s"),
         (FAULT, "smtp b:2: no greeting within 15 s"),
     ]

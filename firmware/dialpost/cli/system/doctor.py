@@ -138,7 +138,7 @@ def _daemon(config: Config) -> Running | None:
     if not client.available():
         return None
     status = client.ask(STATUS)
-    return Running(status.attention, status.doors)
+    return Running(status.attention, status.doors, status.card)
 
 
 def _resolver(config: Config) -> Resolver:

@@ -24,6 +24,17 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CardUse:
+    """What was written to the card since the station started, by all programs, as the kernel counts it."""
+
+    seconds: Annotated[int, "Time since then."]
+    messages: Annotated[int, "Messages accepted since then."]
+    written_bytes: Annotated[int, "Bytes written to the partition that holds the mail."]
+    flushes: Annotated[int | None, "Flushes of the whole card; null if the kernel sends it none."]
+    card_bytes: Annotated[int, "Size of the whole card."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The station's state. If no station runs, only `mode`, `version`, `words` and `attention` are meaningful."""
 
@@ -45,6 +56,7 @@ class Status:
     budget: Annotated[tuple[str, ...], "Use of the limits that are set, a sentence each."] = ()
     notes: Annotated[tuple[str, ...], "Notes that need no action, a sentence each."] = ()
     doors: Annotated[tuple[str, ...], "Where mail is accepted: the listener's name, address and port."] = ()
+    card: Annotated[CardUse | None, "What was written to the card; null if the kernel does not count it."] = None
     queue: Annotated[Waiting | None, "The queue; null if no station is running."] = None
     call_state_words: Annotated[str, "The state of the line, in words."] = ""
     last_call: Annotated[Call | None, "The last call; null before the first."] = None

@@ -14,6 +14,7 @@ from typing import Protocol
 from dialpost.core.advice import LOG, RESTART, START
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
+from dialpost.core.control.station import CardUse
 from dialpost.core.errors import DialpostError
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import Directory
@@ -33,6 +34,7 @@ from dialpost.core.mail.smtp_target import (
 )
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
+from dialpost.core.system.doctor.card_use import card_use
 from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
@@ -106,10 +108,13 @@ class Servers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What the daemon reports: what needs the operator, and the doors it listens at ("smtp 127.0.0.1:25")."""
+    """What the daemon reports: what needs the operator, the doors it listens at ("smtp 127.0.0.1:25"), what was
+    written to the card.
+    """
 
     attention: tuple[str, ...]
     doors: tuple[str, ...]
+    card: CardUse | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,7 @@ class Doctor:
             yield warning("daemon", sentence)
         if not running.attention:
             yield ok("daemon", "it runs, and nothing needs the operator")
+        yield card_use(running.card)
         for door in running.doors:
             wrong = await self._station.knock(door)
             if wrong:
