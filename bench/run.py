@@ -27,6 +27,7 @@ from rig.servers.chroots import missing
 from call import calls
 from call_model.matrix import call_model
 from calls_model import calls_model
+from card import card
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
 from memory import memory
@@ -50,6 +51,7 @@ def client_on_the_wire(work: Path, amounts: Amounts) -> list[Row]:
 SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "rate": rate,
     "writes": writes,
+    "card": card,
     "memory": memory,
     "large": large_queue,
     "client": client_on_the_wire,
@@ -104,7 +106,10 @@ def lacking(section: str) -> str:
     """What a section needs that is missing, and how to get it; "" if nothing is."""
     if section in {"call-model", "calls-model"}:
         return ""
-    return image_needs() if section == "image" else missing(servers=("postfix",), commands=("mkfs.ext4", "losetup"))
+    if section == "image":
+        return image_needs()
+    needs = missing(servers=("postfix",), commands=("mke2fs", "losetup", "debugfs"))
+    return needs or ("" if section != "card" or Path("/dev/fuse").exists() else "FUSE in the kernel (/dev/fuse)")
 
 
 def tell(unmeasured: dict[str, str]) -> None:
