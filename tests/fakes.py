@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
 from dialpost.core.config.applied import ApplyResult
 from dialpost.core.config.model import Config, LinkKind
-from dialpost.core.control.serving import Asked, ServedMethods
+from dialpost.core.control.queue import Message
+from dialpost.core.control.serving import Asked, ServedMethods, whole
 from dialpost.core.errors import DialpostError, TerminalGoneError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.line.link import DialOutcome, DialResult, Traffic
@@ -266,6 +267,27 @@ def a_record(queue_id: str, *recipients: RecipientRecord, **changes: Any) -> Mes
     return MessageRecord(**(values | {"recipients": numbered} | changes))
 
 
+async def listed(pages: AsyncIterator[list[Message]]) -> list[Message]:
+    """What `QueueControl.listing` lists, all its pages."""
+    return [message async for page in pages for message in page]
+
+
+@dataclass
+class FakeClock:
+    """A wall clock that stands still."""
+
+    now_s: float = 1_820_100_000
+    trusted: bool = True
+
+    def wall_s(self) -> float:
+        """Unix seconds."""
+        return self.now_s
+
+    def is_trusted(self) -> bool:
+        """Whether it was set."""
+        return self.trusted
+
+
 class FakeTerminal:
     """An operator who answers each prompt with the next line of a script. `shown` is what was printed, prompts too.
 
@@ -360,4 +382,4 @@ class Asking:
 
 async def asked(methods: ServedMethods, name: str, params: JsonObject, asking: Asked | None = None) -> Any:
     """The answer of a method of the control API as it goes over the socket."""
-    return json.loads(json.dumps(await methods[name].run(params, asking or Asking())))
+    return json.loads(json.dumps(await whole(await methods[name].run(params, asking or Asking()))))

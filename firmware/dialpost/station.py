@@ -228,7 +228,7 @@ class Station:
         # A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically.
         waits_for = "the next try" if config.link.kind is LinkKind.GATEWAY else "the next call"
         self.queue = QueueControl(
-            self.store, self.spool, waits_for=waits_for, size_hold=self.big_messages.words,
+            self.store, self.spool, clock, waits_for=waits_for, size_hold=self.big_messages.words,
             on_work=self._operator_wants_work, on_finished=self.retention.wake, trouble_of=self.flush.trouble_of,
         )  # fmt: skip
 

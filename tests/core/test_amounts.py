@@ -10,11 +10,13 @@ from dialpost.cli.mail.account import quota_bytes
 from dialpost.cli.output import moment
 from dialpost.core.amounts import (
     about_span,
+    bytes_in,
     count_words,
     minutes_words,
     moment_words,
     money,
     size_words,
+    span_s,
     span_words,
     whole_number,
 )
@@ -44,6 +46,49 @@ from dialpost.core.system.update.rules import BOARD, Release, release_in
 )
 def test_a_whole_number_is_a_few_digits_or_none(text: str, number: int | None) -> None:
     assert whole_number(text) == number
+
+
+@cases(
+    ("text", "seconds"),
+    [
+        ("45s", 45),
+        ("30min", 1800),
+        ("12h", 43_200),
+        ("5d", 432_000),
+        ("1 D 2 H", 93_600),
+        ("0s", 0),
+        ("", None),
+        ("5", None),
+        ("5m", None),
+        ("2h1d", None),
+        ("-1h", None),
+        ("1.5h", None),
+        ("٣h", None),
+        ("9" * 39 + "s", int("9" * 39)),
+        ("9" * 40 + "s", None),
+    ],
+)
+def test_a_length_of_time_is_typed_with_its_units(text: str, seconds: int | None) -> None:
+    assert span_s(text) == seconds
+
+
+@cases(
+    ("text", "count"),
+    [
+        ("500k", 500_000),
+        (" 1.5 GB ", 1.5e9),
+        ("12", 12),
+        ("2T", 2e12),
+        ("0", 0),
+        ("k", None),
+        ("", None),
+        ("1e3", None),
+        ("5 kk", None),
+        ("9" * 16, None),
+    ],
+)
+def test_a_size_is_typed_in_powers_of_1000(text: str, count: float | None) -> None:
+    assert bytes_in(text) == count
 
 
 @pytest.mark.parametrize("unix_s", [2**63 - 1, -(2**63), 10**15, float("inf"), float("nan"), -1e300])

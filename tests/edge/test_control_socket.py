@@ -14,7 +14,7 @@ from typing import Any, Never
 import pytest
 
 from dialpost.core.control.declared import Access
-from dialpost.core.control.serving import Asked, Served
+from dialpost.core.control.serving import Asked, Pages, Served
 from dialpost.core.control.station import UPDATE_STATUS
 from dialpost.core.errors import AccountError, ControlError
 from dialpost.core.json_value import JsonValue
@@ -70,6 +70,29 @@ async def test_a_call_returns_the_result(client: ControlClient) -> None:
 async def test_events_come_in_order_before_the_result(client: ControlClient) -> None:
     lines = await asyncio.to_thread(lambda: list(client.events("count", {})))
     assert lines == [{"event": 0}, {"event": 1}, {"event": 2}, {"result": "done"}]
+
+
+async def _pages(*, breaks: bool) -> AsyncIterator[list[JsonValue]]:
+    yield [3, "\udcff"]
+    yield []
+    if breaks:
+        raise RuntimeError("the second page")
+    yield [None]
+
+
+async def test_a_long_list_is_one_answer_sent_in_pages(tmp_path: Path) -> None:
+    async def pages(params: Mapping[str, JsonValue], asked: Asked) -> Pages:
+        return Pages([1, 2], _pages(breaks="breaks" in params))
+
+    path = tmp_path / "control.sock"
+    server = ControlServer(path, served(pages=pages, echo=echo))
+    await server.start()
+    with await asyncio.to_thread(ControlConnection, path) as connection:
+        assert await asyncio.to_thread(connection.call, "pages") == [1, 2, 3, "?", None]
+        assert await asyncio.to_thread(connection.call, "echo", a=1) == {"a": 1}
+        with pytest.raises(ControlError, match=ENDED):  # the half of it that came is no answer
+            await asyncio.to_thread(lambda: connection.call("pages", breaks=True))
+    await server.close()
 
 
 async def test_a_refusal_is_reported_in_the_flows_words(client: ControlClient) -> None:

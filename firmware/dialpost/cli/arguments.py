@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from dialpost.core.amounts import whole_number
+from dialpost.core.amounts import bytes_in, span_s, whole_number
 
 MOST = 1_000_000_000
 """The highest number of anything counted here: calls, configurations, messages."""
+MOST_BYTES = 1_000_000_000_000
 
 
 def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
@@ -22,6 +23,22 @@ def whole(low: int = 1, high: int = MOST) -> Callable[[str], int]:
         return number
 
     return parse
+
+
+def age(text: str) -> int:
+    """A length of time in seconds."""
+    seconds = span_s(text)
+    if seconds is None or seconds > MOST:
+        raise argparse.ArgumentTypeError("must be a length of time such as 45min, 12h or 5d")
+    return seconds
+
+
+def byte_count(text: str) -> int:
+    """A size in bytes."""
+    found = bytes_in(text)
+    if found is None or found > MOST_BYTES:
+        raise argparse.ArgumentTypeError("must be a size such as 500k or 10M")
+    return int(found)
 
 
 def json_option(parser: argparse.ArgumentParser) -> None:

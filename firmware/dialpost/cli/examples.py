@@ -20,6 +20,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dialpost queue list anna@clinic.example", "only those from or to an address"),
         ("dialpost queue retry --all", "try all of them in the next call"),
         ("dialpost queue hold D0000001", "hold one message"),
+        ("dialpost queue delete --from @shop.example --dry-run", "count what would be deleted, and show some"),
+        ("dialpost queue delete --older-than 5d --larger-than 10M", "delete old and large messages; asks first"),
     ),
     "trace": (
         ("dialpost trace anna@clinic.example", "find messages from or to an address"),

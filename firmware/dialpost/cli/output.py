@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dialpost.core.amounts import moment_words, size_words, span_words
 from dialpost.core.columns import cut, pad, width, wrap
@@ -25,20 +25,36 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], *, widest: i
 
     On a terminal the widest columns are narrowed until the table fits; the last is wrapped between words.
     """
-    cells = [[one_line(cell) for cell in row] for row in [headers, *rows]]
-    last = len(headers) - 1
-    widths = [max(width(row[i]) for row in cells) for i in range(len(headers))]
-    widths[:last] = [min(each, widest) for each in widths[:last]]
-    columns = terminal_columns()
-    if columns:
-        wanted = min(widths[last], _LAST_COLUMN)
-        while sum(widths[:last]) + 2 * last + wanted > columns and max(widths[:last], default=0) > _NARROWEST:
-            widths[widths.index(max(widths[:last]))] -= 1
-    lines = []
-    for row in cells:
-        lead = "".join(pad(cut(cell, each), each) + "  " for cell, each in zip(row[:last], widths, strict=False))
-        lines += _broken(lead, row[last], columns, width(lead))
-    return "\n".join(lines)
+    return Table(headers, widest=widest).lines(rows)
+
+
+class Table:
+    """The same, a page at a time: a column never gets narrower from one page to the next."""
+
+    def __init__(self, headers: Sequence[str], *, widest: int = 44) -> None:
+        self._headers, self._widest = headers, widest
+        self._widths: list[int] = [0] * len(headers)
+        self._is_begun = False
+
+    def lines(self, rows: Sequence[Sequence[object]]) -> str:
+        """The next rows, the first time below their headers."""
+        cells = [[one_line(cell) for cell in row] for row in (rows if self._is_begun else [self._headers, *rows])]
+        self._is_begun = True
+        last = len(self._headers) - 1
+        self._widths = [max([before, *(width(row[i]) for row in cells)]) for i, before in enumerate(self._widths)]
+        widths = [*(min(each, self._widest) for each in self._widths[:last]), self._widths[last]]
+        columns = terminal_columns()
+        if columns:
+            wanted = min(widths[last], _LAST_COLUMN)
+            while sum(widths[:last]) + 2 * last + wanted > columns and max(widths[:last], default=0) > _NARROWEST:
+                widths[widths.index(max(widths[:last]))] -= 1
+        lines = []
+        for row in cells:
+            lead = "".join(
+                pad(cut(cell, each), each) + "  " for cell, each in zip(row[:last], widths, strict=False)
+            )
+            lines += _broken(lead, row[last], columns, width(lead))
+        return "\n".join(lines)
 
 
 def fitted(text: str, indent: int = 0) -> str:
@@ -122,5 +138,20 @@ def print_json(value: JsonValue) -> None:
     escaped.
     """
     out = getattr(sys.stdout, "stream", sys.stdout)
+    out.write(_json_text(value, out) + "\n")
+
+
+def print_answers(pages: Iterable[Sequence[object]]) -> None:
+    """One list for scripts, printed as its pages come: the same text as if it were printed whole."""
+    out = getattr(sys.stdout, "stream", sys.stdout)
+    lead = "["
+    for page in pages:
+        if page:
+            out.write(lead + _json_text(to_json(page), out).removeprefix("[").removesuffix("\n]"))
+            lead = ","
+    out.write("[]\n" if lead == "[" else "\n]\n")
+
+
+def _json_text(value: JsonValue, out: object) -> str:
     is_utf8 = "utf" in (getattr(out, "encoding", None) or "utf-8").lower()
-    out.write(json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=not is_utf8) + "\n")
+    return json.dumps(for_json(value), indent=2, sort_keys=True, ensure_ascii=not is_utf8)

@@ -3,6 +3,7 @@ numbers."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, tzinfo
 
 MOST_DIGITS = 18
@@ -10,6 +11,11 @@ MOST_DIGITS = 18
 digits.)"""
 
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+_SPAN = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)min)?(?:([0-9]+)s)?")
+_SPAN_UNITS_S = (_DAY_S, _HOUR_S, _MINUTE_S, 1)
+_LONGEST_SPAN = 40
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmgt]?)b?")
+_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def size_words(count: float) -> str:
@@ -63,6 +69,20 @@ def count_words(number: int, one: str) -> str:
 def whole_number(text: str) -> int | None:
     """The number written in decimal digits; None if the text is anything else, or absurdly long."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS else None
+
+
+def span_s(text: str) -> int | None:
+    """The seconds of a typed length of time: 45s, 30min, 12h, 5d, or 2d12h; None if the text is anything else."""
+    found = _SPAN.fullmatch(text.replace(" ", "").lower()) if len(text) <= _LONGEST_SPAN else None
+    if found is None or not any(found.groups()):
+        return None
+    return sum(int(part or 0) * unit_s for part, unit_s in zip(found.groups(), _SPAN_UNITS_S, strict=True))
+
+
+def bytes_in(text: str) -> float | None:
+    """The bytes of a typed size: 500k, 10M, 1.5 GB (powers of 1000); None if the text is anything else."""
+    found = _SIZE.fullmatch(text.strip().lower())
+    return float(found[1]) * _FACTORS[found[2]] if found else None
 
 
 def moment_words(unix_s: float, layout: str = "%Y-%m-%d %H:%M", tz: tzinfo | None = UTC) -> str:

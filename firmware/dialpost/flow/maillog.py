@@ -81,6 +81,11 @@ def operator(queue_id: str, *, action: str, count: int) -> None:
     _log.info("%s: operator %s", queue_id, _pairs(action=action, recipients=count))
 
 
+def operator_many(action: str, messages: int, recipients: int, *, until: str) -> None:
+    """The operator did so to many messages, the newest of them `until`; `dialpost trace` knows each."""
+    _log.info("queue: operator %s", _pairs(action=action, messages=messages, recipients=recipients, until=until))
+
+
 def dialled(*, reason: str, link: str) -> None:
     """A call begins."""
     _log.info("call: dialling %s", _pairs(reason=reason, link=link))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated
@@ -11,7 +11,17 @@ import pytest
 
 from dialpost.core.config.setting import Setting
 from dialpost.core.control.declared import Access, Method, parameters_of
-from dialpost.core.control.serving import Emit, Served, answer_here, serve, serve_events, serve_talk
+from dialpost.core.control.serving import (
+    Emit,
+    Pages,
+    Served,
+    answer_here,
+    serve,
+    serve_events,
+    serve_pages,
+    serve_talk,
+    whole,
+)
 from dialpost.core.errors import ControlError
 from dialpost.core.json_value import FaceConnection, JsonValue
 
@@ -90,6 +100,25 @@ async def test_a_question_asked_here_is_checked_like_one_over_the_socket() -> No
     assert await answer_here(serve_events(method, doubled), method, number=7) == 14
     with pytest.raises(ControlError, match="number"):
         await answer_here(serve_events(method, doubled), method, number=99)
+
+
+async def test_a_long_list_is_made_a_page_at_a_time() -> None:
+    made: list[int] = []
+
+    async def count_down(params: Params) -> AsyncIterator[Sequence[int]]:
+        for number in range(params.number, 0, -1):
+            made.append(number)
+            yield [number, -number]
+
+    method = Method("test.count", "Count down.", Params, tuple[int, ...])
+    served = serve_pages(method, count_down)["test.count"]
+    answer = await served.run({"number": 2}, Connection())
+    assert isinstance(answer, Pages) and (answer.first, made) == ([2, -2], [2])
+    assert (await whole(answer), made) == ([2, -2, 1, -1], [2, 1])
+    assert await whole(await served.run({"number": 0}, Connection())) == []
+    assert await answer_here({"test.count": served}, method, number=2) == (2, -2, 1, -1)
+    with pytest.raises(ControlError, match="number"):
+        await served.run({"number": 99}, Connection())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any
 from dialpost.cli.arguments import json_option
 from dialpost.cli.output import ask_secret, count, input_line, print_answer, size, table
 from dialpost.cli.station import control_client, load_config
+from dialpost.core.amounts import bytes_in
 from dialpost.core.config.model import Config
 from dialpost.core.control import accounts as api
 from dialpost.core.control.accounts import MOST_QUOTA_BYTES, MailFate
@@ -35,8 +35,6 @@ from dialpost.edge.system.privileges import become_owner_of
 from dialpost.flow.mail.account_methods import account_methods
 from dialpost.flow.mail.accounts import AccountService
 
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([kmgt]?)b?\Z")
-_FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _NO_QUOTA, _DEFAULT_QUOTA = "none", "default"
 
 
@@ -281,9 +279,9 @@ def quota_bytes(text: str | None) -> int | None:
     word = _DEFAULT_QUOTA if text is None else text.strip().lower()
     if word in {_DEFAULT_QUOTA, _NO_QUOTA}:
         return 0 if word == _NO_QUOTA else None
-    match = _SIZE.match(word)
-    wanted = float(match[1]) * _FACTORS[match[2]] if match else 0.5
-    if 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:  # neither may become "no limit" or an impossible request
+    wanted = bytes_in(word)
+    # Neither may become "no limit" or an impossible request.
+    if wanted is None or 0 < wanted < 1 or wanted > MOST_QUOTA_BYTES:
         raise AccountError(
             f"{one_line((text or '').strip(), 40)!r} is not a valid size; write for example 500M or 2G, or none."
         )

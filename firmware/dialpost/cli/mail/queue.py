@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialpost.cli.arguments import json_option, whole
-from dialpost.cli.output import count, fitted, print_answer, size, span, table
+from dialpost.cli.mail.queue_many import add_filters, one_or_many
+from dialpost.cli.output import Table, count, fitted, print_answer, print_answers, size, span
 from dialpost.cli.station import control_client
 from dialpost.core.control import queue as api
 from dialpost.core.printable import one_line, printable
 
+_PAGE = 500
+_NOTHING = "No messages are waiting."
+_STATION = "(the station)"
 _MOVES = {"hold": api.HOLD, "release": api.RELEASE}
 
 
@@ -38,28 +43,32 @@ def add_parser(commands: Any) -> None:
     json_option(show)
     show.set_defaults(func=_show)
     retry = verbs.add_parser("retry", help="retry at the next opportunity")
-    retry.add_argument("id", nargs="?", help="one message; otherwise give --all")
-    retry.add_argument("--all", action="store_true", help="all waiting messages")
-    retry.set_defaults(func=_retry)
-    for verb, text, more in (
-        ("hold", "hold a message until you release it", "A held message stays in the queue and is not sent."),
+    retry.add_argument("id", nargs="?", help="one message; otherwise give filters or --all")
+    add_filters(retry, api.Action.RETRY)
+    retry.set_defaults(func=one_or_many(_retry))
+    for verb, action, text, more in (
+        (
+            "hold",
+            api.Action.HOLD,
+            "hold messages until you release them",
+            "A held message stays in the queue and is not sent.",
+        ),
         (
             "release",
-            "release a held message",
+            api.Action.RELEASE,
+            "release held messages",
             "The message goes with the next call, whether an operator held it or the station did because it is "
             "larger than budget.big_message_bytes, or the line kept cutting it. Once released, it is not held for "
             "its size again.",
         ),
     ):
         move = verbs.add_parser(verb, help=text, description=more)
-        move.add_argument("id", help="the message's ID in `queue list`")
-        move.add_argument("address", nargs="?", help="only this recipient")
-        move.set_defaults(func=_move)
-    delete = verbs.add_parser("delete", help="delete a message; the sender is not notified")
-    delete.add_argument("id", help="the message's ID in `queue list`")
-    delete.add_argument("address", nargs="?", help="only this recipient")
+        _one_or_many(move, action)
+        move.set_defaults(func=one_or_many(_move))
+    delete = verbs.add_parser("delete", help="delete messages; the senders are not notified")
+    _one_or_many(delete, api.Action.DELETE)
     delete.add_argument("--yes", action="store_true", help="don't ask for confirmation")
-    delete.set_defaults(func=_delete)
+    delete.set_defaults(func=one_or_many(_delete))
     trace = commands.add_parser(
         "trace",
         description="Show where messages are. Give a queue ID, an address (sender or recipient) or a Message-ID.",
@@ -70,35 +79,51 @@ def add_parser(commands: Any) -> None:
     trace.set_defaults(func=_trace)
 
 
+def _one_or_many(parser: Any, action: api.Action) -> None:
+    parser.add_argument("id", nargs="?", help="one message's ID in `queue list`; otherwise give filters or --all")
+    parser.add_argument("address", nargs="?", help="only this recipient of the message")
+    add_filters(parser, action)
+
+
 def _list(args: argparse.Namespace) -> int:
-    found = control_client(args).ask(
-        api.LIST, address=args.address, held_only=args.held, limit=args.limit, offset=args.offset
-    )
+    pages = _pages(args)
     if args.json:
-        print_answer(found)
+        print_answers(pages)
         return 0
-    if not found:
-        print("No messages are waiting.")
-        return 0
+    layout = Table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"))
+    found = 0
+    for page in pages:
+        if page:
+            print(layout.lines(_rows(page)))
+        found += len(page)
+    print(f"{count(found, 'message')}. `dialpost queue show ID` shows one in full." if found else _NOTHING)
+    return 0
+
+
+def _pages(args: argparse.Namespace) -> Iterator[tuple[api.Message, ...]]:
+    """So that a long list is whole in the memory of neither side."""
+    client, left, offset, after = control_client(args), args.limit, args.offset, None
+    while left:
+        wanted = min(left, _PAGE)
+        page = client.ask(
+            api.LIST, address=args.address, held_only=args.held, limit=wanted, offset=offset, after=after
+        )
+        yield page
+        if len(page) < wanted:
+            return
+        left, offset, after = left - wanted, 0, page[-1].queue_id
+
+
+def _rows(page: Sequence[api.Message]) -> Sequence[tuple[str, ...]]:
     now = time.time()
     rows = []
-    for message in found:
-        for number, one in enumerate(message.recipients):
-            lead = (
-                (
-                    message.queue_id,
-                    span(now - message.received_s),
-                    size(message.size),
-                    message.sender or "(the station)",
-                )
-                if number == 0
-                else ("", "", "", "")
-            )
+    for message in page:
+        lead = (message.queue_id, span(now - message.received_s), size(message.size), message.sender or _STATION)
+        for one in message.recipients:
             mark = " (sent, not acknowledged)" if one.answer_unknown else ""
             rows.append((*lead, one.name or one.address, (one.held_because or one.state) + mark))
-    print(table(("ID", "FOR", "SIZE", "FROM", "TO", "STATE"), rows))
-    print(f"{count(len(found), 'message')}. `dialpost queue show ID` shows one in full.")
-    return 0
+            lead = ("", "", "", "")
+    return rows
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -117,9 +142,6 @@ def _tell(message: api.Message) -> None:
 
 
 def _retry(args: argparse.Namespace) -> int:
-    if bool(args.id) == args.all:
-        sys.stderr.write("dialpost: give either one ID or --all\n")
-        return 2
     print(control_client(args).ask(api.RETRY, queue_id=args.id).words)
     return 0
 

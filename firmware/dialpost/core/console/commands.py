@@ -82,6 +82,8 @@ _KEY = Argument("KEY", Source.KEY)
 _NUMBER = Argument("NUMBER", Source.NUMBER)
 _FILE = Argument("NAME", Source.STICK_FILE, required=False)
 _ID = Argument("ID", Source.QUEUE_ID)
+_MAYBE_ID = Argument("ID", Source.QUEUE_ID, required=False)
+_MAYBE_ADDRESS = Argument("ADDRESS", required=False)
 _ACCOUNT = Argument("NAME", Source.ACCOUNT)
 _OPTIONS = Argument("OPTIONS", required=False)
 
@@ -195,16 +197,10 @@ COMMANDS: tuple[Command, ...] = (
     _face(_S, "call learned", "what calls taught about the provider, and how long they wait", _OPTIONS),
     _face(_S, "queue list", "waiting messages, oldest first", Argument("ADDRESS", required=False), _OPTIONS),
     _face(_S, "queue show", "everything known about one message", _ID, _OPTIONS),
-    _face(
-        _S,
-        "queue retry",
-        "retry at the next opportunity (--all: everything)",
-        Argument("ID", Source.QUEUE_ID, required=False),
-        _OPTIONS,
-    ),
-    _face(_S, "queue hold", "hold a message", _ID, Argument("ADDRESS", required=False)),
-    _face(_S, "queue release", "release a held message", _ID, Argument("ADDRESS", required=False)),
-    _face(_S, "queue delete", "delete a message; asks first", _ID, Argument("ADDRESS", required=False), _OPTIONS),
+    _face(_S, "queue retry", "retry at the next opportunity (--all: everything)", _MAYBE_ID, _OPTIONS),
+    _face(_S, "queue hold", "hold messages until you release them", _MAYBE_ID, _MAYBE_ADDRESS, _OPTIONS),
+    _face(_S, "queue release", "release held messages", _MAYBE_ID, _MAYBE_ADDRESS, _OPTIONS),
+    _face(_S, "queue delete", "delete messages; asks first", _MAYBE_ID, _MAYBE_ADDRESS, _OPTIONS),
     _face(_S, "trace", "where a message is, in words", Argument("ID|ADDRESS|MESSAGE-ID"), _OPTIONS),
     _face(_S, "account list", "the mailboxes", _OPTIONS),
     _face(_S, "account add", "create a mailbox; asks for its password", Argument("NAME"), _OPTIONS),

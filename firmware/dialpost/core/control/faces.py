@@ -39,6 +39,7 @@ _HARDWARE = "It opens the serial port itself, and only while no call uses it; it
 _ROOT = "It needs root, and the daemon does not run as root."
 _FILE = "It handles a file, which need not be the station's."
 _TERMINAL = "It is about this terminal."
+_MANY = (queue.MATCH, queue.CHANGE)
 _COMMITS = (config.OPEN, config.CHECK, config.COMMIT)
 
 COMMANDS: dict[str, Act] = {
@@ -52,10 +53,10 @@ COMMANDS: dict[str, Act] = {
     "call learned": _shows(calls.LEARNED, calls.SET_WAITS, calls.FORGET_LEARNED),
     "queue list": _shows(queue.LIST),
     "queue show": _shows(queue.SHOW),
-    "queue retry": _asks(queue.RETRY),
-    "queue hold": _asks(queue.HOLD),
-    "queue release": _asks(queue.RELEASE),
-    "queue delete": _asks(queue.SHOW, queue.DELETE),
+    "queue retry": _asks(queue.RETRY, *_MANY),
+    "queue hold": _asks(queue.HOLD, *_MANY),
+    "queue release": _asks(queue.RELEASE, *_MANY),
+    "queue delete": _asks(queue.SHOW, queue.DELETE, *_MANY),
     "trace": _shows(queue.TRACE),
     "account add": _asks(accounts.ADD),
     "account passwd": _asks(accounts.PASSWD),

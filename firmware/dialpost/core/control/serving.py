@@ -5,14 +5,16 @@ mypy checks a handler against its declaration: it takes the method's parameters 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dialpost.core.control.declared import A, Access, D, Method, P
 from dialpost.core.control.requests import check
 from dialpost.core.control.shapes import from_json, to_json
 from dialpost.core.json_value import FaceConnection, JsonObject, JsonValue
+
+_Item = TypeVar("_Item")
 
 Emit = Callable[[JsonValue], None]
 """Sends one event at once."""
@@ -26,10 +28,20 @@ class Asked(FaceConnection, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Pages:
+    """An answer that is a list, made and sent a page at a time, so that a long one neither stops the station nor
+    takes its memory. The first page is made already: what is wrong with a request shows by then.
+    """
+
+    first: Sequence[JsonValue]
+    rest: AsyncIterator[Sequence[JsonValue]]
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """A method that is served: what to run with its raw parameters, and who may call it."""
 
-    run: Callable[[JsonObject, Asked], Awaitable[JsonValue]]
+    run: Callable[[JsonObject, Asked], Awaitable[JsonValue | Pages]]
     access: Access = Access.ADMIN
 
 
@@ -44,6 +56,25 @@ def serve(method: Method[P, D, A], handler: Callable[[D], Awaitable[A]]) -> dict
         return to_json(await handler(check(method, params)))
 
     return {method.name: Served(run, method.access)}
+
+
+def serve_pages(
+    method: Method[P, D, tuple[_Item, ...]], handler: Callable[[D], AsyncIterator[Sequence[_Item]]]
+) -> dict[str, Served]:
+    """A method whose answer is a list that may be long. Whatever can be wrong is raised before the first page."""
+
+    async def run(params: JsonObject, asked: Asked) -> Pages:
+        pages = _json_pages(handler(check(method, params)))
+        async for first in pages:
+            return Pages(first, pages)
+        return Pages((), pages)
+
+    return {method.name: Served(run, method.access)}
+
+
+async def _json_pages(pages: AsyncIterator[Sequence[object]]) -> AsyncIterator[Sequence[JsonValue]]:
+    async for page in pages:
+        yield [to_json(item) for item in page]
 
 
 def serve_events(method: Method[P, D, A], handler: Callable[[D, Emit], Awaitable[A]]) -> dict[str, Served]:
@@ -68,7 +99,14 @@ async def answer_here(methods: ServedMethods, method: Method[P, D, A], *args: P.
     """The answer of a plain method called in this process, with the same checks and the same JSON as over the
     socket."""
     given = {name: to_json(value) for name, value in params.items()}
-    return from_json(method.answer, await methods[method.name].run(given, _Nobody()))
+    return from_json(method.answer, await whole(await methods[method.name].run(given, _Nobody())))
+
+
+async def whole(answer: JsonValue | Pages) -> JsonValue:
+    """An answer in this process's memory, all its pages."""
+    if isinstance(answer, Pages):
+        return [*answer.first, *[item async for page in answer.rest for item in page]]
+    return answer
 
 
 class _Nobody:

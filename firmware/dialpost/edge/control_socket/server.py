@@ -10,14 +10,14 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dialpost.core.advice import LOG
 from dialpost.core.control.declared import Access
 from dialpost.core.control.requests import parse_request, unanswered
-from dialpost.core.control.serving import Asked, Served, ServedMethods
+from dialpost.core.control.serving import Asked, Pages, Served, ServedMethods
 from dialpost.core.errors import ControlError, DialpostError
 from dialpost.core.json_text import render_json
 from dialpost.core.json_value import JsonObject, JsonValue
@@ -108,7 +108,7 @@ class ControlServer:
         self._path = path
         self._methods = dict(methods)
         self._otherwise = ""
-        self._offered: set[asyncio.Future[JsonValue]] = set()
+        self._offered: set[asyncio.Future[JsonValue | Pages]] = set()
         self._complete = asyncio.Event()
         self._complete.set()
         self._server: asyncio.Server | None = None
@@ -159,8 +159,8 @@ class ControlServer:
         self._complete.set()
 
     def _breakable(self, method: Served) -> Served:
-        async def run(params: JsonObject, asked: Asked) -> JsonValue:
-            task: asyncio.Future[JsonValue] = asyncio.ensure_future(method.run(params, asked))
+        async def run(params: JsonObject, asked: Asked) -> JsonValue | Pages:
+            task: asyncio.Future[JsonValue | Pages] = asyncio.ensure_future(method.run(params, asked))
             self._offered.add(task)
             try:
                 await asyncio.wait([task])
@@ -241,18 +241,18 @@ class ControlServer:
                 _log.warning("control: refused uid=%s", connection.uid)
                 await _refuse(writer, _not_allowed())
                 return
-            _send(writer, await self._answer(line, connection))
-            await writer.drain()
+            await _send_answer(writer, await self._answer(line, connection))
             await asyncio.sleep(0)  # a face that sends requests ahead lets the rest of the station have its turn
 
-    async def _answer(self, line: bytes, connection: _Connection) -> dict[str, JsonValue]:
+    async def _answer(self, line: bytes, connection: _Connection) -> dict[str, JsonValue] | Pages:
         method = ""
         try:
             method, params = parse_request(line)
             served = await self._served(method)
             if not may_call(served.access, connection.uid):
                 raise ControlError(f"{method} is for the station's own units: root and the daemon's user.")
-            return {"result": await served.run(params, connection)}
+            answer = await served.run(params, connection)
+            return answer if isinstance(answer, Pages) else {"result": answer}
         except DialpostError as error:
             return {"error": str(error), "kind": type(error).__name__}
         except OSError as error:  # the card or the system refuses: no fault of ours, and the reason helps
@@ -312,6 +312,26 @@ def _not_allowed() -> str:
 
 def _send(writer: asyncio.StreamWriter, value: Mapping[str, JsonValue]) -> None:
     writer.write(render_json(value).encode() + b"\n")
+
+
+async def _send_answer(writer: asyncio.StreamWriter, answer: dict[str, JsonValue] | Pages) -> None:
+    """One line. If a later page fails, the line ends in the middle, with the connection."""
+    if not isinstance(answer, Pages):
+        _send(writer, answer)
+        await writer.drain()
+        return
+    writer.write(b'{"result":[' + _items(answer.first))
+    await writer.drain()
+    async for page in answer.rest:
+        writer.write(b"," + _items(page) if page else b"")
+        await writer.drain()
+        await asyncio.sleep(0)  # `drain` alone lets nobody else have a turn
+    writer.write(b"]}\n")
+    await writer.drain()
+
+
+def _items(page: Sequence[JsonValue]) -> bytes:
+    return ",".join(map(render_json, page)).encode()
 
 
 async def _refuse(writer: asyncio.StreamWriter, words: str) -> None:

@@ -351,6 +351,10 @@ async def test_listing_by_state_and_address_in_pages(store: Store) -> None:
     assert [len(message.recipients) for message in listed] == [2, 2, 2]
     assert ids(await store.listing(states={HELD}, limit=10)) == [made[1].queue_id]
     assert ids(await store.listing(states={WAITING, HELD}, limit=1, offset=1)) == [made[1].queue_id]
+    assert ids(await store.listing(states={WAITING, HELD}, limit=1, offset=1, after=made[0].queue_id)) == [
+        made[3].queue_id
+    ]
+    assert await store.listing(states={WAITING, HELD}, limit=9, after=made[3].queue_id) == []
     assert ids(await store.listing(states={WAITING}, limit=9, address="P3@x.example")) == [made[3].queue_id]
     assert len(await store.listing(states={WAITING}, limit=9, address="eve@world.example")) == 2
 

@@ -21,7 +21,7 @@ from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.bounces import Bouncer
 from dialpost.flow.mail.queue.big_messages import BigMessages
 from dialpost.flow.mail.queue.control import QueueControl
-from fakes import a_record, to_mailbox, to_world
+from fakes import FakeClock, a_record, listed, to_mailbox, to_world
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()
 NIGHT = BudgetConfig(big_message_bytes=5000, big_windows=("22:00-06:00",))
@@ -181,8 +181,8 @@ async def test_a_window_that_opens_during_a_look_is_seen_by_the_next(
 async def test_a_released_message_goes_at_once_and_stays_released(rig: Rig) -> None:
     big = await rig.come()
     await rig.big.look()
-    control = QueueControl(rig.store, rig.spool, size_hold=rig.big.words, on_work=rig._work)
-    [view] = [view for view in await control.listing() if view.queue_id == big.queue_id]
+    control = QueueControl(rig.store, rig.spool, FakeClock(), size_hold=rig.big.words, on_work=rig._work)
+    [view] = [view for view in await listed(control.listing()) if view.queue_id == big.queue_id]
     said = "eld: larger than 5.0 kB; goes between 22:00 and 06:00, or release it with `dialpost queue release "
     assert view.recipients[0].held_because == f"h{said}{big.queue_id}`"
     assert view.sentences[-1].endswith(f"H{said}{big.queue_id}`")
@@ -190,7 +190,7 @@ async def test_a_released_message_goes_at_once_and_stays_released(rig: Rig) -> N
     assert rig.woken == 1
     await rig.big.look()
     assert big.queue_id in await rig.on_the_line()
-    [view] = [view for view in await control.listing() if view.queue_id == big.queue_id]
+    [view] = [view for view in await listed(control.listing()) if view.queue_id == big.queue_id]
     assert view.recipients[0].held_because == ""
 
 

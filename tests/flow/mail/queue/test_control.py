@@ -16,7 +16,7 @@ from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.queue.control import QueueControl
 from dialpost.flow.mail.queue.methods import queue_methods
-from fakes import a_record, asked, to_mailbox, to_world
+from fakes import FakeClock, a_record, asked, listed, to_mailbox, to_world
 
 
 class Rig:
@@ -26,6 +26,7 @@ class Rig:
         self.control = QueueControl(
             store,
             spool,
+            FakeClock(),
             on_work=lambda: self.called.append("work"),
             on_finished=lambda: self.called.append("finished"),
         )
@@ -56,15 +57,15 @@ async def test_the_list_shows_what_is_unfinished(rig: Rig) -> None:
     first = await rig.accept(to_world("a@x.example"), to_world("b@x.example", state=RecipientState.RELAYED))
     await rig.accept(to_mailbox(state=RecipientState.DELIVERED))
     held = await rig.accept(to_world("c@x.example", state=RecipientState.HELD))
-    views = await rig.control.listing()
+    views = await listed(rig.control.listing())
     assert [(view.queue_id, [one.address for one in view.recipients]) for view in views] == [
         (first.queue_id, ["a@x.example"]),
         (held.queue_id, ["c@x.example"]),
     ]
     assert views[0].recipients[0].words == "Waiting for the next call."
-    assert [view.queue_id for view in await rig.control.listing(held_only=True)] == [held.queue_id]
-    assert [view.queue_id for view in await rig.control.listing(address="A@X.example")] == [first.queue_id]
-    assert [view.queue_id for view in await rig.control.listing(limit=1, offset=1)] == [held.queue_id]
+    assert [view.queue_id for view in await listed(rig.control.listing(held_only=True))] == [held.queue_id]
+    assert [view.queue_id for view in await listed(rig.control.listing(address="A@X.example"))] == [first.queue_id]
+    assert [view.queue_id for view in await listed(rig.control.listing(limit=1, offset=1))] == [held.queue_id]
 
 
 async def test_a_bounce_tells_what_became_of_its_notice(rig: Rig) -> None:
@@ -180,7 +181,7 @@ async def test_the_methods_give_json_with_the_same_words(rig: Rig) -> None:
 
 async def test_for_a_script_the_address_is_the_address_alone(rig: Rig) -> None:
     await rig.accept(to_world("anna@x.example", original_address="team@clinic.example"), to_world("b@x.example"))
-    (view,) = await rig.control.listing()
+    (view,) = await listed(rig.control.listing())
     assert [(one.address, one.original_address) for one in view.recipients] == [
         ("anna@x.example", "team@clinic.example"),
         ("b@x.example", ""),

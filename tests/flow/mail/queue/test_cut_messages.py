@@ -31,7 +31,7 @@ from dialpost.flow.mail.outgoing.flush import Flush
 from dialpost.flow.mail.queue.control import QueueControl
 from dialpost.flow.mail.queue.cut_messages import CutMessages
 from dialpost.flow.mail.queue.expiry import Expiry
-from fakes import a_record, run_virtual, to_world
+from fakes import FakeClock, a_record, run_virtual, to_world
 
 NOW, HOUR_S = 1_820_000_000.0, 3600
 BIG, DROPS_AFTER = 80_000, 60_000
@@ -235,7 +235,7 @@ async def test_the_operator_sees_why_and_can_release_it(rig: Rig) -> None:
     big = await rig.accept(BIG)
     await rig.call()
     await rig.call()
-    control = QueueControl(rig.store, rig.spool)
+    control = QueueControl(rig.store, rig.spool, FakeClock())
     (recipient,) = (await control.show(big)).recipients
     assert recipient.words.startswith(
         "Held by the station: the connection broke 2 times before it was acknowledged"
@@ -287,7 +287,7 @@ async def test_a_damaged_record_is_as_good_as_none(rig: Rig, damaged: str) -> No
 @pytest.mark.parametrize("damaged", ["", "nonsense", '{"D0000000": {"size": -1}}'])
 async def test_a_hold_whose_record_the_card_lost_ends_at_the_next_start(rig: Rig, damaged: str) -> None:
     big, by_hand = await rig.accept(BIG), await rig.accept(2000)
-    await QueueControl(rig.store, rig.spool).hold(by_hand)
+    await QueueControl(rig.store, rig.spool, FakeClock()).hold(by_hand)
     await rig.call()
     await rig.call()
     assert await rig.state(big) is RecipientState.HELD
@@ -326,7 +326,7 @@ async def test_a_hold_written_late_ends_although_it_counted_as_released(rig: Rig
 
 
 async def test_what_the_operator_holds_after_a_cut_stays_held(rig: Rig) -> None:
-    big, control = await rig.accept(BIG), QueueControl(rig.store, rig.spool)
+    big, control = await rig.accept(BIG), QueueControl(rig.store, rig.spool, FakeClock())
     await rig.call()
     await rig.call()
     await control.release(big)
@@ -386,7 +386,7 @@ async def test_a_run_in_the_same_call_is_no_further_call(rig: Rig) -> None:
 async def test_two_looks_at_once_forget_a_message_once(rig: Rig) -> None:
     big = await rig.accept(BIG)
     await rig.call()
-    await QueueControl(rig.store, rig.spool).delete(big)
+    await QueueControl(rig.store, rig.spool, FakeClock()).delete(big)
     await asyncio.gather(rig.cuts.look(), rig.cuts.look(), rig.cuts.call_begins(0))
     assert await rig.kept() == "{}"
 
@@ -395,7 +395,7 @@ async def test_a_history_without_its_message_is_forgotten(rig: Rig) -> None:
     big = await rig.accept(BIG)
     await rig.call()
     assert list(json.loads(await rig.kept())) == [big]
-    await QueueControl(rig.store, rig.spool).delete(big)
+    await QueueControl(rig.store, rig.spool, FakeClock()).delete(big)
     await rig.cuts.look()
     assert await rig.kept() == "{}"
 

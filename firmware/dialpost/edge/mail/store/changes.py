@@ -232,6 +232,14 @@ def retry_now(transaction: Transaction, message: int | None) -> int:
     ).rowcount
 
 
+def make_due(transaction: Transaction, keys: Sequence[int]) -> None:
+    """Make the recipients with these keys due at once, those that wait."""
+    transaction.connection.executemany(
+        "UPDATE recipient SET next_try_s = 0 WHERE key = ? AND state = ? AND next_try_s <> 0",
+        [(key, WAITING) for key in keys],
+    )
+
+
 def delete_messages(transaction: Transaction, numbers: Sequence[int]) -> int:
     """Delete finished messages and their recipients; unfinished ones stay."""
     deleted = 0

@@ -10,6 +10,7 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence, Set
+from itertools import groupby, islice
 
 from dialpost.core.json_text import parse_object
 from dialpost.core.json_value import JsonValue
@@ -61,9 +62,10 @@ def _message_with(
     return message_from(row, recipients)
 
 
-def _messages(
+def messages(
     connection: sqlite3.Connection, numbers: Iterable[int], condition: str, values: Sequence[object]
 ) -> list[MessageRecord]:
+    """These messages with their recipients that meet `condition`, where there are any."""
     found = (_message_with(connection, number, condition, values) for number in numbers)
     return [message for message in found if message is not None and message.recipients]
 
@@ -91,7 +93,7 @@ def local_batch(connection: sqlite3.Connection, now_s: int, limit: int, after: i
     numbers = _distinct(cursor, limit, frozenset())
     cursor.close()
     condition = f"AND state = 0 AND domain IS NULL AND {due}"
-    return _messages(connection, numbers, condition, (now_s, now_s + _LONGEST_WAIT_S))
+    return messages(connection, numbers, condition, (now_s, now_s + _LONGEST_WAIT_S))
 
 
 def remote_batch(
@@ -113,7 +115,7 @@ def remote_batch(
     )
     numbers = _distinct(cursor, limit, exclude)
     cursor.close()
-    return _messages(connection, numbers, f"AND {condition}", values)
+    return messages(connection, numbers, f"AND {condition}", values)
 
 
 def remote_domains(connection: sqlite3.Connection, now_s: int) -> list[tuple[str, int]]:
@@ -134,7 +136,7 @@ def untold_holds(connection: sqlite3.Connection, limit: int) -> list[MessageReco
     )
     numbers = _distinct(cursor, limit, frozenset())
     cursor.close()
-    return _messages(connection, numbers, f"AND {condition}", ())
+    return messages(connection, numbers, f"AND {condition}", ())
 
 
 def held_for_size(connection: sqlite3.Connection) -> tuple[int, int]:
@@ -159,7 +161,7 @@ def overdue(
     )
     numbers = _distinct(cursor, limit, frozenset())
     cursor.close()
-    return _messages(connection, numbers, condition, ())
+    return messages(connection, numbers, condition, ())
 
 
 def listing(
@@ -168,26 +170,42 @@ def listing(
     limit: int,
     address: str | None,
     offset: int,
+    after: int | None,
 ) -> list[MessageRecord]:
-    """Messages with a recipient in one of `states` (and from or to `address`), whole, oldest first."""
-    codes = sorted(STATE_CODES[state] for state in states)
-    condition = f"state IN ({', '.join('?' * len(codes))})"
-    values: list[object] = [*codes]
+    """Messages with a recipient in one of `states` (and from or to `address`), oldest first, above `after`."""
+    condition = f"key > ? AND {in_states(states)}"
+    values: list[object] = [-1 if after is None else key_range(after)[1]]
     if address is not None:
         condition += " AND " + _ADDRESS_MATCHES
         values += [clean(address)] * 3
-    rows = connection.execute(
-        f"SELECT DISTINCT key / {KEYS_PER_MESSAGE} AS number FROM recipient WHERE {condition} "
-        "ORDER BY number LIMIT ? OFFSET ?",
-        (*values, limit, offset),
-    ).fetchall()
-    return _messages(connection, [row[0] for row in rows], "", ())
+    return messages(connection, in_order(connection, condition, values, offset, limit), "", ())
+
+
+def in_order(
+    connection: sqlite3.Connection, condition: str, values: Sequence[object], offset: int, limit: int
+) -> list[int]:
+    """The numbers of the messages with such recipients, ascending.
+
+    Reads no further than needed, so that listing 100,000 page by page costs one pass over them.
+    """
+    cursor = connection.execute(f"SELECT key FROM recipient WHERE {condition} ORDER BY key", values)
+    each = (number for number, _ in groupby(row[0] // KEYS_PER_MESSAGE for row in cursor))
+    numbers = list(islice(each, offset, offset + limit))
+    cursor.close()
+    return numbers
 
 
 _ADDRESS_MATCHES = (
     "(recipient.address = ? COLLATE NOCASE OR original_address = ? COLLATE NOCASE OR "
     f"(SELECT sender FROM message WHERE id = key / {KEYS_PER_MESSAGE}) = ? COLLATE NOCASE)"
 )
+
+
+def in_states(states: Set[RecipientState]) -> str:
+    """The condition that a recipient is in one of these states."""
+    return (
+        f"state IN ({', '.join(str(STATE_CODES[state]) for state in sorted(states, key=STATE_CODES.__getitem__))})"
+    )
 
 
 def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageRecord]:
@@ -203,7 +221,7 @@ def find(connection: sqlite3.Connection, text: str, limit: int) -> list[MessageR
         "OR original_address = ?1 COLLATE NOCASE ORDER BY 1 DESC LIMIT ?2",
         (wanted, limit),
     ).fetchall()
-    return _messages(connection, [row[0] for row in rows], "", ())
+    return messages(connection, [row[0] for row in rows], "", ())
 
 
 def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[MessageRecord]:
@@ -212,7 +230,7 @@ def failure_notices(connection: sqlite3.Connection, about: QueueId) -> list[Mess
         "SELECT id FROM message WHERE id > ? AND sender = '' AND message_id GLOB ? ORDER BY 1",
         (queue_number(about), f"<{about}.failed.*"),
     ).fetchall()
-    return _messages(connection, [row[0] for row in rows], "", ())
+    return messages(connection, [row[0] for row in rows], "", ())
 
 
 def find_repeat(

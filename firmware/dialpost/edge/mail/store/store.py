@@ -24,6 +24,7 @@ from dialpost.core.mail.queue.records import Entry, MessageRecord, QueueCounts, 
 from dialpost.edge.mail.store import changes, opening, queries, schema
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.ids import IdSource
+from dialpost.edge.mail.store.many import ManyMessages
 from dialpost.edge.mail.store.rows import number_of
 from dialpost.edge.mail.store.tally import measure
 from dialpost.edge.mail.store.writer import Change, Transaction, Writer
@@ -41,7 +42,8 @@ def _nothing() -> Iterable[QueueId]:
 class Store:
     """One open queue database. Made by `open`; used from one event loop.
 
-    `opening_report` says in sentences what was wrong and what was done about it; empty if all is well.
+    `opening_report` says in sentences what was wrong and what was done about it; empty if all is well. `many` is
+    the part for changes of many messages.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Store:
         self._reader_thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reader: sqlite3.Connection | None = None
         self._closed = False
+        self.many = ManyMessages(self._ask, self._change)
 
     @classmethod
     async def open(
@@ -219,9 +222,11 @@ class Store:
         limit: int,
         address: str | None = None,
         offset: int = 0,
+        after: QueueId | None = None,
     ) -> list[MessageRecord]:
-        """Messages with a recipient in one of `states`, with all recipients, oldest first."""
-        return await self._ask(queries.listing, states, limit, address, offset)
+        """Messages with a recipient in one of `states`, with all recipients, oldest first, above `after`."""
+        first = None if after is None else number_of(after)
+        return await self._ask(queries.listing, states, limit, address, offset, first)
 
     async def find(self, text: str, limit: int) -> list[MessageRecord]:
         """Messages by queue id, address (sender or recipient) or Message-ID, newest first."""

@@ -7,7 +7,7 @@ out. `flow/mail/queue/methods` offers the same on the control socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,20 +20,27 @@ from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.mail.queue.records import MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.mail.queue.trace import arrival, fate, recipient_name, sender_name
 from dialpost.flow import maillog
+from dialpost.flow.mail.queue.many import ManyControl, ManyInQueue, given_id
 
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
+PAGE = 100
+"""Messages of a long answer that are made at a time: the rest of the station has its turn in between."""
 
 
 class QueueForControl(Protocol):
     """The subset of the store (edge/mail/store) the operator's commands need."""
 
+    @property
+    def many(self) -> ManyInQueue:
+        """The part for many messages."""
+
     async def get(self, wanted: QueueId) -> MessageRecord | None:
         """A message with all its recipients."""
 
     async def listing(
-        self, *, states: Set[RecipientState], limit: int, address: str | None, offset: int
+        self, *, states: Set[RecipientState], limit: int, address: str | None, offset: int, after: QueueId | None
     ) -> list[MessageRecord]:
-        """Messages with a recipient in one of these states, oldest first."""
+        """Messages with a recipient in one of these states, oldest first, numbered above `after`."""
 
     async def find(self, text: str, limit: int) -> list[MessageRecord]:
         """By queue id, address or Message-ID, newest first."""
@@ -61,6 +68,16 @@ class BodiesForControl(Protocol):
         """Whether a body is exactly as it was stored. Blocks."""
 
 
+class Clock(Protocol):
+    """The wall clock, and whether it is right."""
+
+    def wall_s(self) -> float:
+        """Unix seconds."""
+
+    def is_trusted(self) -> bool:
+        """Whether it was set."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Move:
     """A change of state by the operator, and the words for it."""
@@ -77,7 +94,7 @@ _DELETE = _Move(_UNFINISHED, RecipientState.DELETED, "deleted", "waits or is hel
 
 
 class QueueControl:
-    """The operator's control of the queue.
+    """The operator's control of the queue; `many` is the part for many messages.
 
     `on_work` is called when something became due, `on_finished` when something was deleted. `waits_for` names what
     sends mail to the world here ("the next call", "the line"); `size_hold` returns what a message held for its size
@@ -88,6 +105,7 @@ class QueueControl:
         self,
         queue: QueueForControl,
         bodies: BodiesForControl,
+        clock: Clock,
         *,
         waits_for: str = "the next call",
         size_hold: Callable[[str], str] = lambda _: "held because it is big",
@@ -102,6 +120,15 @@ class QueueControl:
         self._trouble_of = trouble_of
         self._on_work = on_work
         self._on_finished = on_finished
+        self.many = ManyControl(
+            queue.many,
+            bodies,
+            lambda message: self._view(message, _UNFINISHED),
+            clock_trusted=clock.is_trusted,
+            wall_clock=clock.wall_s,
+            on_work=on_work,
+            on_finished=on_finished,
+        )
 
     async def listing(
         self,
@@ -110,16 +137,26 @@ class QueueControl:
         held_only: bool = False,
         limit: int = 100,
         offset: int = 0,
-    ) -> list[Message]:
-        """Waiting and held messages (from or to `address`), oldest first, with their unfinished recipients."""
+        after: str | None = None,
+    ) -> AsyncIterator[list[Message]]:
+        """Waiting and held messages (from or to `address`), oldest first, with the unfinished recipients, in pages.
+
+        Begins after the message `after`. Raises: NotFoundError.
+        """
         states = {RecipientState.HELD} if held_only else _UNFINISHED
-        found = await self._queue.listing(
-            states=states,
-            limit=min(max(limit, 1), MOST_LISTED),
-            address=None if address is None else _as_stored(address),
-            offset=max(offset, 0),
-        )
-        return [self._view(message, _UNFINISHED) for message in found]
+        last = None if after is None else given_id(after)
+        while limit > 0:
+            found = await self._queue.listing(
+                states=states,
+                limit=min(limit, PAGE),
+                address=None if address is None else _as_stored(address),
+                offset=offset,
+                after=last,
+            )
+            yield [self._view(message, _UNFINISHED) for message in found]
+            if len(found) < PAGE:
+                return
+            limit, offset, last = limit - len(found), 0, found[-1].queue_id
 
     async def show(self, queue_id: str) -> Message:
         """One message with all recipients. Raises: NotFoundError."""
@@ -137,7 +174,12 @@ class QueueControl:
                 f"There is no record of {wanted!r}. Give a queue id (D0000012), an address or a Message-ID exactly "
                 "as written; finished mail is listed for retention.history_days."
             )
-        return [await self._whole_view(message) for message in found]
+        views: list[Message] = []
+        for message in found:
+            if len(views) % PAGE == 0:
+                await asyncio.sleep(0)
+            views.append(await self._whole_view(message))
+        return views
 
     async def retry(self, queue_id: str | None) -> Done:
         """Make one message, or all waiting ones (None), due at once. Raises: NotFoundError."""

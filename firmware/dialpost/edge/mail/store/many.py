@@ -1,0 +1,132 @@
+"""Changes of many messages, chosen by filters, a bounded slice at a time.
+
+What is chosen is read in the reader thread; the writer checks the state again, which is all that can have changed
+meanwhile. So the writer never searches, and an accepted message waits for at most one slice.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.choice import Choice
+from dialpost.core.mail.queue.ids import queue_id
+from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
+from dialpost.edge.mail.store import changes, queries
+from dialpost.edge.mail.store.rows import KEYS_PER_MESSAGE, clean, key_range, number_of
+from dialpost.edge.mail.store.writer import Change
+
+_T = TypeVar("_T")
+
+
+class _Ask(Protocol):
+    def __call__(self, query: Callable[[sqlite3.Connection], _T], /) -> Awaitable[_T]:
+        """Run a query in the reader thread."""
+
+
+class _Make(Protocol):
+    def __call__(self, change: Change[_T], /) -> Awaitable[_T]:
+        """Make a change in the writer thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """How much a choice matches. `newest` is None if nothing does."""
+
+    messages: int
+    recipients: int
+    size: int
+    newest: QueueId | None
+
+
+class ManyMessages:
+    """The part of the store (its `many`) for what an operator does to many messages. Raises: StorageError."""
+
+    def __init__(self, ask: _Ask, make: _Make) -> None:
+        self._ask, self._make = ask, make
+
+    async def matching(self, choice: Choice) -> Matching:
+        """How much the choice matches now."""
+        return await self._ask(lambda connection: _matching(connection, choice))
+
+    async def chosen(self, choice: Choice, limit: int, after: QueueId | None) -> list[MessageRecord]:
+        """Matching messages with their matching recipients, oldest first, numbered above `after`."""
+        number = None if after is None else number_of(after)
+        return await self._ask(lambda connection: _chosen(connection, choice, limit, number))
+
+    async def move(
+        self, messages: Sequence[MessageRecord], from_states: Set[RecipientState], to_state: RecipientState
+    ) -> list[int]:
+        """Change the state of these recipients (`Store.set_state`) in one transaction; for each how many."""
+        wanted = [(number_of(one.queue_id), [each.number for each in one.recipients]) for one in messages]
+        return await self._make(
+            lambda done: [
+                changes.set_state(done, message, from_states, to_state, numbers=numbers, reason=None)
+                for message, numbers in wanted
+            ]
+        )
+
+    async def retry_now(self, messages: Sequence[MessageRecord]) -> None:
+        """Make these recipients due at once, those that wait, in one transaction."""
+        keys = [key_range(number_of(one.queue_id))[0] + each.number for one in messages for each in one.recipients]
+        await self._make(lambda done: changes.make_due(done, keys))
+
+
+def _matching(connection: sqlite3.Connection, choice: Choice) -> Matching:
+    condition, values = _condition(choice)
+    row = connection.execute(
+        "SELECT count(*), coalesce(sum(matching), 0), coalesce(sum(size), 0), max(id) FROM ("
+        f"SELECT key / {KEYS_PER_MESSAGE} AS number, count(*) AS matching FROM recipient WHERE {condition} "
+        "GROUP BY number) JOIN message ON id = number",
+        values,
+    ).fetchone()
+    return Matching(row[0], row[1], row[2], None if row[3] is None else queue_id(row[3]))
+
+
+def _chosen(connection: sqlite3.Connection, choice: Choice, limit: int, after: int | None) -> list[MessageRecord]:
+    condition, values = _condition(choice)
+    first = -1 if after is None else key_range(after)[1]
+    numbers = queries.in_order(connection, f"key > ? AND {condition}", [first, *values], 0, limit)
+    return queries.messages(connection, numbers, f"AND {condition}", values)
+
+
+def _condition(choice: Choice) -> tuple[str, list[object]]:
+    """What a recipient's row, and that of its message, must meet."""
+    conditions, values = [queries.in_states(choice.states)], list[object]()
+    if choice.up_to is not None:
+        conditions.append("key <= ?")
+        values.append(key_range(number_of(choice.up_to))[1])
+    if choice.recipient is not None:
+        address, found = _matches("recipient.address", choice.recipient)
+        original, also = _matches("original_address", choice.recipient)
+        conditions.append(f"({address} OR {original})")
+        values += [*found, *also]
+    of_message, found = _message_condition(choice)
+    conditions.append(f"EXISTS (SELECT 1 FROM message WHERE id = key / {KEYS_PER_MESSAGE}{of_message})")
+    return " AND ".join(conditions), [*values, *found]
+
+
+def _message_condition(choice: Choice) -> tuple[str, list[object]]:
+    condition, values = "", list[object]()
+    if choice.sender is not None:
+        matches, found = _matches("sender", choice.sender)
+        condition, values = f" AND {matches}", found
+    if choice.received_before_s is not None:
+        # Nobody knows the age of a message dated by an unset clock.
+        condition += f" AND received_s >= {EARLIEST_TRUE_TIME_S} AND received_s < ?"
+        values.append(choice.received_before_s)
+    if choice.larger_than is not None:
+        condition += " AND size > ?"
+        values.append(choice.larger_than)
+    return condition, values
+
+
+def _matches(column: str, wanted: str) -> tuple[str, list[object]]:
+    """Whether an address passes a filter (core/mail/queue/choice.address_filter)."""
+    text = clean(wanted)
+    if text.startswith("@"):
+        return f"substr({column}, -length(?)) = ? COLLATE NOCASE", [text, text]
+    return f"{column} = ? COLLATE NOCASE", [text]
