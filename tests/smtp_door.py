@@ -19,7 +19,7 @@ from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.session import Caller, Listener, Peer
+from dialpost.core.mail.session import Caller, Listener, Peer, Turn
 from dialpost.edge.mail.listeners import bind
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 from dialpost.edge.mail.smtp_server.session import Session
@@ -100,7 +100,7 @@ class NotingPolicy:
             self.callers.append(caller)
         return refusal
 
-    async def turn(self, peer: Peer) -> None:
+    async def turn(self, peer: Peer) -> Turn | None:
         return None
 
     def offers_tls(self, peer: Peer) -> bool:

@@ -117,7 +117,7 @@ class IntakePolicy(Protocol):
         """A connection was made. For each one admitted, `disconnected` follows, whatever happens."""
 
     async def turn(self, peer: Peer) -> Turn | None:
-        """Wait until an admitted connection may be greeted: on a slow line they take turns."""
+        """Wait until an admitted connection may use the line: on a slow one they take turns."""
 
     def offers_tls(self, peer: Peer) -> bool:
         """Whether STARTTLS is offered to this peer, and taken: not on a line that the owner trusts."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dialpost.core.config.mail import SmtpConfig
 from dialpost.core.mail.reply import Reply
-from dialpost.core.mail.session import Listener
+from dialpost.core.mail.session import Listener, Peer, Turn, Wire
 from dialpost.edge.mail.smtp_server import connection, dialogue
 from fakes import leap
 from fuzzing import SLOW_IS_NO_FAULT, inputs
@@ -74,6 +74,84 @@ async def test_tls_that_was_offered_is_not_refused_because_the_line_was_trusted_
         policy.has_tls = False
         await client.starttls()
         assert await client.talk("NOOP") == ["250 2.0.0 Ok"]
+
+
+class NotingTurn:
+    def works(self, declared_bytes: int, wire: Wire) -> None:
+        pass
+
+    def rests(self) -> None:
+        pass
+
+    def done(self) -> None:
+        pass
+
+
+class WaitingPolicy(NotingPolicy):
+    """The connections wait for their turn on the line until `may_come`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.may_come, self.turns = asyncio.Event(), asyncio.Event(), 0
+
+    async def turn(self, peer: Peer) -> Turn | None:
+        self.asked.set()
+        await self.may_come.wait()
+        self.turns += 1
+        return NotingTurn()
+
+
+async def test_without_tls_the_first_message_waits_for_the_turn_and_no_other() -> None:
+    """Greeting and EHLO cost next to nothing, and are over when the turn comes."""
+    policy = WaitingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        assert await client.talk("EHLO x.example") == ["250 CHUNKING"]
+        assert not policy.asked.is_set()
+        client.send("".join(f"{line}\r\n" for line in (*MAIL[1:], "DATA")))
+        await eventually(policy.asked.is_set)
+        assert policy.of("mail") == []
+        policy.may_come.set()
+        assert await codes(client, 3) == ["250", "250", "354"]
+        said = await client.talk("Hello\r\n.", *MAIL[1:], "RSET")
+        assert [reply[:3] for reply in said] == ["250"] * 4
+    assert policy.turns == 1
+
+
+async def test_a_client_that_leaves_while_it_waits_for_its_turn_begins_no_message() -> None:
+    policy = WaitingPolicy()
+    async with door(policy) as connect:
+        client = await connect()
+        await client.talk("EHLO x.example")
+        client.send("MAIL FROM:<a@world.example>\r\n")
+        await eventually(policy.asked.is_set)
+        client.writer.write_eof()
+        (caller,) = policy.callers
+        await eventually(lambda: caller.is_at_end)
+        policy.may_come.set()
+        assert await client.rest() == b""
+    assert policy.of("mail") == []
+
+
+async def test_where_a_handshake_may_come_the_greeting_waits_for_the_turn() -> None:
+    """A handshake takes as much of the line as a small message."""
+    policy = WaitingPolicy()
+    async with door(policy, tls=server_tls()) as connect:
+        client = await connect(greeted=False)
+        await eventually(policy.asked.is_set)
+        client.send("EHLO x.example\r\n")
+        (caller,) = policy.callers
+        await eventually(lambda: caller.has_input)
+        policy.may_come.set()
+        assert await codes(client, 2) == ["220", "250"]
+
+
+async def test_where_tls_comes_first_nothing_of_it_waits_for_the_turn() -> None:
+    """What a client says while it waits would be lost to the handshake."""
+    policy = WaitingPolicy()
+    async with door(policy, listener=Listener.SUBMISSIONS, tls=server_tls()) as connect:
+        assert await (await connect()).talk("EHLO x.example") == ["250 CHUNKING"]
+    assert not policy.asked.is_set()
 
 
 async def test_a_reply_does_not_wait_until_the_one_before_is_acknowledged() -> None:

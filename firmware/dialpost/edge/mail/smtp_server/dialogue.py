@@ -125,12 +125,21 @@ class Dialogue(Connection):
             if implicit_tls is None:  # a client that expects TLS would not understand a reply in clear
                 await self.push(refusal)
             raise ConnectionEndedError
-        self._turn = await self.door.policy.turn(self.peer)
-        if self._at_end:  # it left while it waited for its turn
-            raise ConnectionEndedError
+        if implicit_tls is None and self._offers_tls():  # a handshake takes as much of the line as a small message
+            await self._take_turn()
         if implicit_tls is not None:
             await self._secure(implicit_tls, min(_HANDSHAKE_S, self.door.config.command_timeout_s))
         await self.push(f"220 {self.door.hostname} ESMTP Dialpost")
+
+    def _offers_tls(self) -> bool:
+        return self.door.tls_context is not None and self.door.policy.offers_tls(self.peer)
+
+    async def _take_turn(self) -> None:
+        """Wait for this connection's turn, unless it has it already. Raises: ConnectionEndedError."""
+        if self._turn is None:
+            self._turn = await self.door.policy.turn(self.peer)
+            if self._at_end and not self.has_input:  # it left while it waited
+                raise ConnectionEndedError
 
     def _connected(self) -> Reply | None:
         refusal = self.door.policy.connected(self)

@@ -93,7 +93,7 @@ class Session(Dialogue):
         """What was offered once stays offered: the line may become a trusted one between EHLO and STARTTLS."""
         if self.door.tls_context is None or self.peer.tls:
             return False
-        return self._has_offered_tls or self.door.policy.offers_tls(self.peer)
+        return self._has_offered_tls or self._offers_tls()
 
     def _may_log_in(self) -> bool:
         return bool(self.peer.tls) and self.peer.account is None
@@ -144,6 +144,7 @@ class Session(Dialogue):
         command = parse_mail(_text(argument), extended=self._said_ehlo, home=self.door.policy.home(self.peer))
         if isinstance(command, Reply):
             return await self._malformed(command)
+        await self._take_turn()
         self._refused_mail = True
         if command.declared_bytes > self.door.config.max_message_bytes:
             self.door.policy.refused(self.peer, "MAIL", TOO_LARGE)

@@ -1,11 +1,12 @@
-"""Turns for the provider's connections: a few are served at once, the others wait for their greeting.
+"""Turns for the provider's connections: a few are served at once, the others wait before their first message.
 
 If a provider opens twenty connections over a line of 3 kB/s, each of them crawls until it times out, and every
 buffer on the way fills with packets that our own replies and the outbound mail have to queue behind. A few senders
-are enough to keep a line busy: while one waits for a reply, another sends. So a few (core/line/shaping) are greeted
-at once. The rest follow in order of arrival: one whenever another ends or rests between messages (some senders keep
+are enough to keep a line busy: while one waits for a reply, another sends. So a few (core/line_peers) are served at
+once. The rest wait for the answer to their first MAIL, or for their greeting where a TLS handshake may follow it.
+They come in order of arrival: one whenever another ends or rests between messages (some senders keep
 a connection open for seconds in case there is more), one whenever nothing has come in for STALLED_S, and each at
-the latest after PATIENCE_S, long before the sender gives up on a greeting (5 minutes, RFC 5321 §4.5.3.2.1).
+the latest after PATIENCE_S, long before the sender gives up on either (5 minutes, RFC 5321 §4.5.3.2.1 and 2).
 
 Those with a message under way share what may be in flight on the line (line_windows).
 
@@ -84,7 +85,7 @@ class LineTurns:
 
     @property
     def waiting(self) -> int:
-        """Connections not greeted yet."""
+        """Connections whose turn has not come yet."""
         return sum(not place.done() for place in self._waiting)
 
     async def turn(self) -> LineTurn:
@@ -98,7 +99,7 @@ class LineTurns:
             async with asyncio.timeout(PATIENCE_S):
                 await place
         except TimeoutError:
-            pass  # greeted nevertheless: a sender that waits longer gives up and defers its mail
+            pass  # served nevertheless: a sender that waits longer gives up and defers its mail
         except asyncio.CancelledError:
             if self._was_called(place):  # its turn came in the same moment: pass it on
                 self.fill()
