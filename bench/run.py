@@ -109,7 +109,10 @@ def lacking(section: str) -> str:
     if section == "image":
         return image_needs()
     needs = missing(servers=("postfix",), commands=("mke2fs", "losetup", "debugfs"))
-    return needs or ("" if section != "card" or Path("/dev/fuse").exists() else "FUSE in the kernel (/dev/fuse)")
+    devices = [name for name in ("fuse", "loop-control") if not Path("/dev", name).exists()]
+    if section == "card" and devices and not needs:
+        return f"a kernel with FUSE and loop devices (no /dev/{', /dev/'.join(devices)})"
+    return needs
 
 
 def tell(unmeasured: dict[str, str]) -> None:
