@@ -13,7 +13,7 @@ SEED ?= 1
 # In several processes (ARGS=-n0: in this one). The tests start hundreds of interpreters, which are slow without byte code.
 PARALLEL := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n auto --dist worksteal
 
-.PHONY: help setup run test test-release fuzz lint check format test-system test-line system-deps image image-deps test-image release bench lock clean
+.PHONY: help setup run test test-release fuzz lint check format test-system test-line test-crash system-deps image image-deps test-image release bench lock clean
 
 help: ## Print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ test-system: setup ## Real Postfix, Exim, Dovecot, swaks, pppd and kills under l
 
 test-line: setup ## The part of test-system with two guests, real pppd and a simulated telephone line between them
 	$(BIN)/pytest tests/system/line $(ARGS)
+
+test-crash: setup ## The crash proof in full: every sequence, 1,000 kills, killed at each call of a start (root; many hours)
+	DIALPOST_CRASH_SECONDS=all DIALPOST_TEST_KILLS=1000 DIALPOST_EVERY_CALL=KILL $(BIN)/pytest \
+	  tests/system/card/test_crash_proof.py tests/system/card/test_kill.py tests/system/card/test_every_call.py $(ARGS)
 
 image-deps: ## Install the programs for `image` and `test-image` (lists them first; needs root)
 	@image-build/deps

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECTOR = 512
-_MAGIC = 0x6A736677736872
-_SUPER = struct.Struct("<QQQI")
-_ENTRY = struct.Struct("<QQQQ")
-_FLUSH, _DISCARD = 1, 4
+MAGIC = 0x6A736677736872
+SUPER = struct.Struct("<QQQI")
+ENTRY = struct.Struct("<QQQQ")
+FLUSH = 1
 
 
 def recording(card: Path, log: Path) -> list[str]:
@@ -50,16 +50,16 @@ def recording(card: Path, log: Path) -> list[str]:
 def entries_at_last_flush(log: Path) -> int:
     """How many entries there were when the last flush was answered. What a flush made durable is in those."""
     with log.open("rb") as file:
-        return _super(file.read(_SUPER.size))
+        return _super(file.read(SUPER.size))
 
 
 def _super(data: bytes) -> int:
-    if len(data) < _SUPER.size:
+    if len(data) < SUPER.size:
         return 0  # nothing was flushed yet
-    magic, version, entries, sector = _SUPER.unpack(data)
+    magic, version, entries, sector = SUPER.unpack(data)
     if magic == version == entries == 0:
         return 0
-    if (magic, version, sector) != (_MAGIC, 1, SECTOR):
+    if (magic, version, sector) != (MAGIC, 1, SECTOR):
         raise ValueError(f"no log of writes: {data!r}")
     return int(entries)
 
@@ -95,9 +95,9 @@ class WriteLog:
 
     def _read(self) -> list[Entry]:
         descriptor, found, at = self._file.fileno(), [], SECTOR
-        for number in range(_super(os.pread(descriptor, _SUPER.size, 0))):
-            sector, sectors, flags, _ = _ENTRY.unpack(os.pread(descriptor, _ENTRY.size, at))
-            if flags & ~_FLUSH or bool(flags & _FLUSH) != (not sectors):
+        for number in range(_super(os.pread(descriptor, SUPER.size, 0))):
+            sector, sectors, flags, _ = ENTRY.unpack(os.pread(descriptor, ENTRY.size, at))
+            if flags & ~FLUSH or bool(flags & FLUSH) != (not sectors):
                 raise ValueError(f"entry {number} of the log is of an unknown kind: {flags:#x}, {sectors} sectors")
             found.append(Entry(sector * SECTOR, sectors * SECTOR, bool(flags), at + SECTOR))
             at += (1 + sectors) * SECTOR

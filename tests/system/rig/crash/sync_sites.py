@@ -1,0 +1,65 @@
+"""The places of the program that make something durable: named, and one of them left out on purpose.
+
+Those of Python are named here, by the functions that lead to a call of fsync; SQLite's in `sync_sites.c`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+_SOURCE = Path(__file__).with_name("sync_sites.c")
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CALLS = {"fsync": 74, "fdatasync": 75} if os.uname().machine == "x86_64" else {"fsync": 82, "fdatasync": 83}
+"""Their numbers (asm/unistd.h): called so, `sync_sites.c` does not see them."""
+_DEPTH = 3
+ALL = "*"
+
+
+def library(folder: Path) -> Path:
+    """Compile it."""
+    made = folder / "sync_sites.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-w", "-o", made, _SOURCE, "-ldl"], check=True)
+    return made
+
+
+def watch(place: Path, left_out: str, said: int, *, is_eager: bool) -> None:
+    """From now on this process names each place on the descriptor `said` (-1: nowhere) and leaves one out."""
+    folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if is_eager else -1
+    _LIBC.sync_sites(os.fsencode(place), left_out.encode(), said, folder)
+
+    def watched(name: str) -> Callable[[int], None]:
+        def call(descriptor: int) -> None:
+            site = _site(name, descriptor, place)
+            if site and said >= 0:
+                os.write(said, f"{site}\n".encode())
+            if site and left_out in (site, ALL):
+                return
+            if _LIBC.syscall(_CALLS[name], descriptor) != 0:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+        return call
+
+    os.fsync, os.fdatasync = watched("fsync"), watched("fdatasync")  # type: ignore[assignment]
+
+
+def _site(name: str, descriptor: int, place: Path) -> str:
+    """Its name: who calls, for whom; "" for a file elsewhere."""
+    path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    if not path.is_relative_to(place):
+        return ""
+    frame: FrameType | None = sys._getframe(2)
+    callers: list[str] = []
+    while frame is not None and len(callers) < _DEPTH:
+        module = str(frame.f_globals.get("__name__"))
+        if module.startswith("dialpost."):
+            callers.append(f"{module.removeprefix('dialpost.')}.{frame.f_code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back
+    what = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
+    return f"{name} of a {what}: {' < '.join(callers)}"
