@@ -30,7 +30,9 @@ _MOST_BYTES = 1 << 20
 _PAGES = _MOST_BYTES // 4096
 _IN = struct.Struct("<IIQQIIIHH")
 _OUT = struct.Struct("<IiQ")
-_RANGE = struct.Struct("<QQI")
+RANGE = struct.Struct("<QQI")
+WRITE_HEAD = 40
+"""Before the data of a write."""
 _ATTRIBUTES = struct.Struct("<QII6Q3I7I")
 _INIT = struct.Struct("<4I2H2I2HI7I")
 _STATFS = struct.Struct("<5Q4I6I")
@@ -87,7 +89,7 @@ class CardServer:
             self._flush()
             return 0, b""
         if call == _READ:
-            _, offset, size = _RANGE.unpack_from(body)
+            _, offset, size = RANGE.unpack_from(body)
             return 0, os.pread(self._image, size, offset)
         if call == _GETATTR:
             return 0, self._attributes()
@@ -103,8 +105,8 @@ class CardServer:
 
     def _write(self, body: memoryview) -> bytes:
         begun = time.monotonic()
-        _, offset, size = _RANGE.unpack_from(body)
-        os.pwrite(self._image, body[40 : 40 + size], offset)
+        _, offset, size = RANGE.unpack_from(body)
+        os.pwrite(self._image, body[WRITE_HEAD : WRITE_HEAD + size], offset)
         self._writes += 1
         self._bytes += size
         self._in_journal += size if any(offset in piece for piece in self._journal) else 0
