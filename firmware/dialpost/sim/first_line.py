@@ -35,6 +35,9 @@ class SimulatedPpp:
     def __init__(self, line: SimulatedLine, subscription: Subscription) -> None:
         self._line, self._subscription = line, subscription
 
+    def rehearse(self) -> None:
+        """Nothing has to be read from a card."""
+
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
         """The network is up, or pppd's status for a refused login."""
         theirs = (self._subscription.user, self._subscription.password)

@@ -75,7 +75,11 @@ class FakePpp:
         self.answer, self.stopped = answer, 0
         self.requests: list[PppRequest] = []
         self.end = asyncio.get_running_loop().create_future()
-        self.fails = False
+        self.fails, self.rehearsed = False, 0
+
+    def rehearse(self) -> None:
+        self.rehearsed += 1
+        assert not self.requests
 
     async def start(self, request: PppRequest) -> PppEnd | PppUp:
         self.requests.append(request)
@@ -135,6 +139,7 @@ def test_a_call_goes_through_its_steps_and_is_put_down() -> None:
 
         link = link_of(modem, ppp, watchers=(watcher,), ready=ready)
         dialled = await link.dial()
+        assert ppp.rehearsed == 1
         assert (dialled.result, dialled.number) == (DialResult.CONNECTED, "111")
         assert (await link.negotiate()).result is DialResult.CONNECTED
         assert ppp.requests[0].rate_bps == 33_600

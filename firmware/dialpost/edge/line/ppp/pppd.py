@@ -26,6 +26,7 @@ from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppUp, Trouble, p
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.ground.unix_sockets import socket_path
 from dialpost.edge.line.ppp.hooks import Hooks
+from dialpost.edge.line.ppp.rehearsal import Rehearsal
 from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, hooks, prepare, write_private
 
 UNIT = "dialpost-ppp.service"
@@ -39,13 +40,14 @@ _EXITED = str(os.CLD_EXITED)
 
 
 class Pppd:
-    """One session at a time: `start`, (`ended`), `stop`."""
+    """One session at a time: (`rehearse`), `start`, (`ended`), `stop`."""
 
     def __init__(
         self, run_dir: Path, *, under_systemd: bool | None = None, log: Callable[[str], None] = lambda line: None
     ) -> None:
         self._folder = run_dir / "ppp"
         self._under_systemd = _unit_is_there() if under_systemd is None else under_systemd
+        self._rehearsal = Rehearsal(under_systemd=self._under_systemd)
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -56,10 +58,15 @@ class Pppd:
         self._before = Traffic(0, 0)
         self._last: Traffic | None = None
 
+    def rehearse(self) -> None:
+        """The modem dials: have what `start` will run read into memory meanwhile."""
+        self._rehearsal.begin()
+
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
         """Bring the network up; returns how it ended if it did not come up. After a cancellation call `stop`."""
         self._up = self._last = None
         self._lines.clear()
+        await self._rehearsal.end()
         await self._end_hooks()
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -89,6 +96,7 @@ class Pppd:
 
     async def stop(self) -> None:
         """End the session in order, by force if that takes too long. Harmless if none runs."""
+        await self._rehearsal.end()
         process = self._process
         if process is None:
             await self._end_hooks()

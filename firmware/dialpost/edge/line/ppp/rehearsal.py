@@ -1,0 +1,57 @@
+"""What a call will run, run without effect while the modem dials, to be in memory once the line is paid for.
+
+After a boot, or when the memory was needed for something else, each of these programs has to be read from the card
+first, with its libraries. Says nothing and changes nothing; one that is missing or takes long does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+
+from dialpost.edge.line.ppp.session import SYSTEM_PATH
+
+_LONGEST_S = 10.0
+_PROGRAMS = (("nft", "--version"), ("ip", "-V"), ("pppd", "--version"))
+_UNIT = (sys.executable, "-P", "-c", "import dialpost.edge.line.ppp.session")
+"""The beginning of the unit's process, as it is started by systemd."""
+
+
+class Rehearsal:
+    """One at a time; `begin` at the dial, `end` when it gets serious. In the event loop."""
+
+    def __init__(self, *, under_systemd: bool) -> None:
+        self._commands = (_UNIT, *_PROGRAMS) if under_systemd else _PROGRAMS
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start it, unless it still runs."""
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(_run(self._commands))
+
+    async def end(self) -> None:
+        """From now on the processor belongs to the call."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+
+async def _run(commands: Sequence[Sequence[str]]) -> None:
+    for name, *arguments in commands:
+        program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+        if program is None:
+            continue
+        with contextlib.suppress(OSError, TimeoutError):
+            quiet = asyncio.subprocess.DEVNULL
+            process = await asyncio.create_subprocess_exec(
+                program, *arguments, stdin=quiet, stdout=quiet, stderr=quiet
+            )
+            try:
+                await asyncio.wait_for(process.wait(), _LONGEST_S)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
