@@ -13,7 +13,7 @@ import json
 import smtplib
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 from dialpost.core.mail.content.outgoing import ContentFacts
@@ -119,7 +119,7 @@ def with_our_core(line: Line, offers: tuple[str, ...]) -> Cost:
     survey.feed(BODY)
     facts = survey.facts()
     envelope = Envelope(SENDER, (Recipient(RECIPIENT),))
-    left = [OutgoingMessage(QueueId(f"q{n}"), envelope, facts.wire_size, PurePath("-")) for n in range(MESSAGES)]
+    left = [OutgoingMessage(QueueId(f"q{n}"), envelope, facts.wire_size, Path("-")) for n in range(MESSAGES)]
     server, core = ModelServer(offers), EsmtpClient(ConnectSettings(helo="station.example"), "mail.example")
     line.send_down(server.greet())
     heard = 0

@@ -26,6 +26,8 @@ from dialpost.flow.mail.queue.retention import Retention
 from fakes import a_record, to_mailbox, to_world
 
 SESSIONS = 8
+LOG_BYTES = 128 * 1024
+"""So small that the log is full again and again."""
 
 
 class Accounts:
@@ -38,10 +40,11 @@ async def nothing(*_: object) -> None:
 
 
 async def main(directory: Path, seed: int) -> None:
-    spool, boxes = Spool(directory / "spool", 0), Maildirs(directory / "mail")
+    spool, boxes = Spool(directory / "spool", 0, log_bytes=LOG_BYTES), Maildirs(directory / "mail")
     spool.prepare()
+    spool.wait_for_log()
     boxes.prepare()
-    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids)
+    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids, log=spool.log)
     retention = Retention(store, spool, RetentionConfig(), clock_trusted=lambda: False)
     delivery = LocalDelivery(
         store,

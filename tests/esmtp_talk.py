@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
+from pathlib import Path
 from typing import Any
 
 from dialpost.core.mail.content.outgoing import ContentFacts, Survey
@@ -28,7 +28,7 @@ def make_message(
 ) -> OutgoingMessage:
     envelope.setdefault("sender", "anna@clinic.example")
     made = Envelope(recipients=tuple(Recipient(address) for address in recipients), **envelope)
-    return OutgoingMessage(QueueId(f"q{number}"), made, 0, PurePath("unused"))
+    return OutgoingMessage(QueueId(f"q{number}"), made, 0, Path("unused"))
 
 
 def facts_of(body: bytes) -> ContentFacts:

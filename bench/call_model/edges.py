@@ -37,11 +37,11 @@ def _socket_on_line(address: str, interface: str, local: str) -> ModelSocket | N
 @contextmanager
 def modelled_edges(loop: ModelLoop) -> Iterator[None]:
     """While it lasts."""
-    submit: Callable[..., Any] = writer.Writer.submit
+    put: Callable[..., Any] = writer.Writer._put
 
-    def counted(self: writer.Writer, change: writer.Change[_T]) -> Any:
+    def counted(self: writer.Writer, task: Any) -> Any:
         """The database's writer is a thread, too: virtual time waits for it."""
-        future = submit(self, change)
+        future = put(self, task)
         loop.jumping.at_work += 1
         future.add_done_callback(lambda _: _finished(loop))
         return future
@@ -51,7 +51,7 @@ def modelled_edges(loop: ModelLoop) -> Iterator[None]:
         stack.enter_context(patch.object(promises, "fcntl", _Fcntl))
         stack.enter_context(patch.object(connection, "came_in_on", _came_in_on))
         stack.enter_context(patch.object(smtp_client, "socket_on_line", _socket_on_line))
-        stack.enter_context(patch.object(writer.Writer, "submit", counted))
+        stack.enter_context(patch.object(writer.Writer, "_put", counted))
         yield
 
 

@@ -311,6 +311,8 @@ class Daemon:
         self._stop_waiting = _nothing
         self._before_run(config)
         station = self._make_station(config, panel=self.panel, control=self._control, remarks=self._remarks)
+        if self._trial.is_on():
+            station.spool.log.make_none()
         sockets = self._take_doors(config)
         try:
             await station.start(sockets)

@@ -21,7 +21,8 @@ from dialpost.edge.mail.account_file import AccountFile
 from dialpost.edge.mail.dovecot_users import DovecotUsers
 from dialpost.edge.mail.listeners import Doors, ListenError
 from dialpost.edge.mail.maildir import Maildirs
-from dialpost.edge.mail.store import rehearsal
+from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.store import Store, rehearsal
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.flow import maillog
 from dialpost.flow.mail.accounts import AccountService
@@ -49,6 +50,20 @@ class Opening:
                 maillog.operator_needed("card: full, so the reserve is in use", error=error)
                 if not await asyncio.to_thread(self._room.give):
                     raise
+
+    async def queue(self, spool: Spool) -> Store:
+        """The queue's database and the spool's log, made to agree. Raises: StorageError."""
+        store = await self.with_room(
+            lambda: Store.open(
+                self._data / "queue.db",
+                bodies=spool.ids,
+                ids_elsewhere=self._mailboxes.ids,
+                make_room=self._room.give,
+                log=spool.log,
+            )
+        )
+        self._reports += (*spool.log.report, *store.opening_report)
+        return store
 
     async def accounts(self) -> AccountService:
         """The accounts on the card; if the card lost them, what is left. Raises: StorageError."""

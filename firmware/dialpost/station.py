@@ -34,8 +34,7 @@ from dialpost.edge.line.half_open import HalfOpen
 from dialpost.edge.mail.maildir import Maildirs
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.spool import Spool
-from dialpost.edge.mail.store import Store
+from dialpost.edge.mail.spool import LOG_BYTES, Spool
 from dialpost.edge.system import descriptors
 from dialpost.edge.system.card.meter import CardMeter
 from dialpost.edge.system.card.spare_room import SpareRoom
@@ -111,7 +110,11 @@ class Station:
         self.lock = DataLock(data)
         self.room = SpareRoom(data)
         self.spool = Spool(
-            data / "spool", config.smtp.disk_reserve_bytes, data / "set-aside", is_short=self.room.is_used
+            data / "spool",
+            config.smtp.disk_reserve_bytes,
+            data / "set-aside",
+            is_short=self.room.is_used,
+            log_bytes=LOG_BYTES,
         )
         self.mailboxes = Maildirs(data / "mail", data / "archive")
         self.resolver = Resolver(config.dns)
@@ -164,14 +167,8 @@ class Station:
         self.mailboxes.prepare()
         self._running.callback(self.mailboxes.close)
         opening = Opening(self.config, self.room, self.mailboxes, self._reports)
-        queue_db = self._data / "queue.db"
-        self.store = await opening.with_room(
-            lambda: Store.open(
-                queue_db, bodies=self.spool.ids, ids_elsewhere=self.mailboxes.ids, make_room=self.room.give
-            )
-        )
+        self.store = await opening.queue(self.spool)
         self._running.push_async_callback(self.store.close)
-        self._reports += self.store.opening_report
         self.accounts = await opening.accounts()
         self.tls = await opening.own_tls()
 

@@ -16,7 +16,7 @@ from rig.servers.postfix import Postfix
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
-from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage, SessionFate
+from dialpost.core.mail.smtp_target import Body, ConnectSettings, HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
 from smtp_peer import Queue
 
@@ -95,13 +95,14 @@ async def test_what_was_taken_arrives_whole_and_the_rest_is_reported(
     assert len(queue.reports) == MESSAGES
     taken = [message for message in made if (int(message.queue_id[1:]) % 5) != 1]
     box = server.maildir("world.example")
-    wanted = {content_of(Path(message.body)) for message in taken}
+    wanted = {content_of(message.body) for message in taken}
     eventually(lambda: {content_of(path) for path in maildir_files(box)} == wanted, what="all bodies")
 
 
-def content_of(path: Path) -> bytes:
+def content_of(body: Body) -> bytes:
     """Without what the server put in front."""
-    content = path.read_bytes()
+    with body.open("rb") as file:
+        content = file.read()
     return content[content.index(b"Subject: message") :]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from dialpost.core.config.model import AuthMechanism, TlsMode, TlsVerify
 from dialpost.core.mail.envelope import Envelope, QueueId
@@ -67,11 +67,11 @@ class ConnectSettings:
         return f"ConnectSettings(helo={self.helo!r}, tls={self.tls.value}, user={self.user!r})"
 
 
-class BodyFile(Protocol):
-    """A path. (A `pathlib.Path` is one; cores don't import pathlib.)"""
+class Body(Protocol):
+    """A message's content in the spool. (A `pathlib.Path` is one, too; cores don't import pathlib.)"""
 
-    def __fspath__(self) -> str:
-        """The path as text."""
+    def open(self, mode: Literal["rb"]) -> BinaryIO:
+        """Open it for reading. Raises: FileNotFoundError, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class OutgoingMessage:
     queue_id: QueueId
     envelope: Envelope
     wire_size: int
-    body: BodyFile
+    body: Body
     local_prefix: int = 0
     checksum: int | None = None
 

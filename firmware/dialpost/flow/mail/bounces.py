@@ -170,7 +170,7 @@ class Bouncer:
         wants_whole = message.ret is not Return.HEADERS and report is Report.FAILED
         wants_whole = wants_whole and message.body_type is not BodyType.BINARY
         try:
-            with self._bodies.path(message.queue_id).open("rb") as body:
+            with self._bodies.stored(message.queue_id).open("rb") as body:
                 body.seek(message.local_prefix)
                 data = body.read(WHOLE_UP_TO_BYTES if wants_whole else _HEADER_UP_TO_BYTES)
         except (OSError, StorageError):

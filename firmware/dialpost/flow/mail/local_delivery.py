@@ -16,7 +16,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.errors import DamagedError, DialpostError, NotFoundError, StorageError, StorageFullError
@@ -24,6 +23,7 @@ from dialpost.core.mail.envelope import Notify, QueueId
 from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, RecipientRecord, RecipientState
 from dialpost.core.mail.reply import Reply
+from dialpost.core.mail.smtp_target import Body
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import BodyFiles, Directories, OutcomeRows
 
@@ -55,7 +55,7 @@ class Mailboxes(Protocol):
     async def deliver_many(
         self,
         account: str,
-        deliveries: Sequence[tuple[QueueId, Path, int, int, int | None]],
+        deliveries: Sequence[tuple[QueueId, Body, int, int, int | None]],
         *,
         look_for_earlier: bool,
     ) -> list[StorageError | NotFoundError | None]:
@@ -170,7 +170,7 @@ class LocalDelivery:
         faults = await self._mailboxes.deliver_many(
             account,
             [
-                (m.queue_id, self._bodies.path(m.queue_id), m.received_s, m.size, m.checksum)
+                (m.queue_id, self._bodies.stored(m.queue_id), m.received_s, m.size, m.checksum)
                 for m in (job.message for job in fitting)
             ],
             look_for_earlier=any(self._may_be_there(job) for job in fitting),

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
-from pathlib import Path
 from typing import Protocol
 
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.mx import AddressAnswer
 from dialpost.core.mail.queue.records import MessageRecord, QueueCounts, RecipientRecord
+from dialpost.core.mail.smtp_target import Body
 
 
 class BodyFiles(Protocol):
     """The bodies in the spool (edge/mail/spool)."""
 
-    def path(self, queue_id: QueueId) -> Path:
-        """Where a body is."""
+    def stored(self, queue_id: QueueId) -> Body:
+        """A body, which may be missing."""
 
 
 class BodyWriter(Protocol):

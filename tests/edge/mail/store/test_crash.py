@@ -65,7 +65,8 @@ def run_and_kill(children: Children, directory: Path, seed: int, life_s: float) 
 async def check(directory: Path, promised: dict[QueueId, str]) -> None:
     spool, boxes = Spool(directory / "spool", 0), Maildirs(directory / "mail")
     spool.prepare()
-    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids)
+    assert spool.log.report == []
+    store = await Store.open(directory / "queue.db", bodies=spool.ids, ids_elsewhere=boxes.ids, log=spool.log)
     assert store.opening_report == ()
     report = await Recovery(store, spool).run()
     assert (report.set_aside, report.held, report.faults) == (0, 0, [])
@@ -81,9 +82,11 @@ async def check(directory: Path, promised: dict[QueueId, str]) -> None:
         for recipient in message.recipients:
             if recipient.state is RecipientState.DELIVERED:
                 (path,) = copies[str(recipient.local_account), queue_id]
+                content = path.read_bytes()
             else:
-                path = spool.path(queue_id)
-            assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+                with spool.open_body(queue_id) as body:
+                    content = body.read()
+            assert hashlib.sha256(content).hexdigest() == digest
     unfinished = {queue_id for queue_id, _ in await store.unfinished(None, 1_000_000)}
     assert set(spool.ids()) == unfinished
     await store.close()

@@ -150,7 +150,7 @@ class Mail:
         for queue_id, rows in updates:
             self.messages[queue_id] = replace(self.messages[queue_id], recipients=tuple(rows))
 
-    def path(self, queue_id: QueueId) -> Path:
+    def stored(self, queue_id: QueueId) -> Path:
         return Path("/nowhere") / queue_id
 
     async def failed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:

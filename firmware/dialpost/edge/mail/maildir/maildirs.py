@@ -1,9 +1,10 @@
 """Mailboxes: one Maildir per account, which Dovecot serves (maildir(5), Maildir++).
 
-A message is delivered as a hard link to its body, so it is written to the card only once, however many recipients
-it has. Its file name contains the queue id, so it is the same at every repeat: a message delivered before a crash
-is found again (in new/, cur/ and the folders) and not delivered twice. A delivery is durable when its call returns:
-new/ is fsynced, once for all messages of a batch.
+A big message is delivered as a hard link to its body, so it is written to the card only once, however many
+recipients it has; a small one, whose body is in the spool's log, is copied. Its file name contains the queue id,
+so it is the same at every repeat: a message delivered before a crash is found again (in new/, cur/ and the folders)
+and not delivered twice. A delivery is durable when its call returns: the copies' data is written before they get
+their names, and new/ is fsynced, once for all messages of a batch.
 
 Everything that waits for the card runs in a small pool of threads.
 """
@@ -18,27 +19,47 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, Literal, Protocol, TypeVar
 
 from dialpost.core.errors import DamagedError, NotFoundError, StorageError, StorageFullError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_number
 from dialpost.edge.ground.durable import sync
+from dialpost.edge.ground.written_data import reach_disk, start_writing
 from dialpost.edge.mail.maildir.usage import Usage
 
 _T = TypeVar("_T")
 
 _HOST = "dialpost"
 _READ_BYTES = 262_144
+_COPIES_AT_ONCE = 64
+"""The copies that are on their way to the card together. Each is an open file."""
 _DELETED = ".deleted-"
 _NO_LINKS = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EACCES}
 
 
-Delivery = tuple[QueueId, Path, int, int, int | None]
+class Body(Protocol):
+    """A body in the spool. A `Path` is one, and can be linked."""
+
+    def open(self, mode: Literal["rb"]) -> BinaryIO:
+        """Open it for reading. Raises: OSError."""
+
+
+Delivery = tuple[QueueId, Body, int, int, int | None]
 """One message for one mailbox: id, body in the spool, time received (Unix seconds), the body's size and CRC-32
 (None: not known).
 """
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A copy whose data is on its way to the card."""
+
+    descriptor: int
+    temporary: Path
+    target: Path
 
 
 class Maildirs:
@@ -88,7 +109,7 @@ class Maildirs:
         """Whether there is a mailbox of this name."""
         return (self.path(account) / "new").is_dir()
 
-    async def deliver(self, account: str, body: Path, queue_id: QueueId, received_s: int) -> None:
+    async def deliver(self, account: str, body: Body, queue_id: QueueId, received_s: int) -> None:
         """Put a message into a mailbox; does nothing if it is there already.
 
         Durable when it returns. Raises: NotFoundError (no body), StorageFullError, StorageError.
@@ -118,38 +139,15 @@ class Maildirs:
             there = _found(mailbox, wanted)
         except StorageError as error:
             return [error] * len(deliveries)
-        faults = [None if _stamp(d) in there else self._put(mailbox, d) for d in deliveries]
+        faults: list[StorageError | NotFoundError | None] = []
+        for at in range(0, len(deliveries), _COPIES_AT_ONCE):
+            faults += _put_all(mailbox, deliveries[at : at + _COPIES_AT_ONCE], there)
         try:
             sync(mailbox / "new")
         except OSError as error:
             fault = _storage_error(error, f"The mailbox of {account} can't be written")
             return [fault] * len(deliveries)
         return faults
-
-    def _put(self, mailbox: Path, delivery: Delivery) -> StorageError | NotFoundError | None:
-        """Link or copy one body into new/; not yet durable."""
-        queue_id, body, _, expected, checksum = delivery
-        try:
-            size = body.stat().st_size
-            if expected not in (size, -1):
-                return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
-            if checksum not in (None, _checksum_of(body)):
-                return DamagedError(f"The body of {queue_id} is damaged on the card: it is not what was stored")
-            name = f"{_stamp(delivery)}.{_HOST},S={size}"
-            target = mailbox / "new" / name
-            try:
-                os.link(body, target)
-            except FileExistsError:  # the name contains the queue id: this very message is there
-                return None
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                _copy(body, mailbox / "tmp" / name, target)
-        except FileNotFoundError:
-            return NotFoundError(f"The body of {queue_id} is missing on the card")
-        except OSError as error:
-            return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
-        return None
 
     def ids(self) -> Iterator[QueueId]:
         """The queue ids of all messages in all mailboxes, except archived ones."""
@@ -276,25 +274,88 @@ def _names(directory: Path) -> Iterator[str]:
         return
 
 
-def _checksum_of(body: Path) -> int:
-    """CRC-32 of a file."""
-    checksum = 0
-    with body.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            checksum = zlib.crc32(block, checksum)
-    return checksum
+def _put_all(
+    mailbox: Path, deliveries: Sequence[Delivery], there: Set[str]
+) -> list[StorageError | NotFoundError | None]:
+    """Link or copy bodies into new/; only the copies' data is at the card then. The fault of each, or None."""
+    begun = [None if _stamp(delivery) in there else _put(mailbox, delivery) for delivery in deliveries]
+    return [
+        _finish(mailbox, delivery[0], copy) if isinstance(copy, _Copy) else copy
+        for delivery, copy in zip(deliveries, begun, strict=True)
+    ]
 
 
-def _copy(body: Path, temporary: Path, target: Path) -> None:
-    """On a file system without links: a complete copy first, then its name."""
+def _put(mailbox: Path, delivery: Delivery) -> _Copy | StorageError | NotFoundError | None:
+    """Link a body into new/, or begin to copy it."""
+    queue_id, body, _, expected, checksum = delivery
     try:
-        shutil.copyfile(body, temporary)
-        temporary.chmod(0o600)
-        sync(temporary)
-        temporary.rename(target)
+        with body.open("rb") as file:
+            size, found = _measure(file)
+            if expected not in (size, -1):
+                return DamagedError(f"The body of {queue_id} has {size} bytes instead of {expected}")
+            if checksum not in (None, found):
+                return DamagedError(f"The body of {queue_id} is damaged on the card: it is not what was stored")
+            name = f"{_stamp(delivery)}.{_HOST},S={size}"
+            if isinstance(body, Path) and _link(body, mailbox / "new" / name):
+                return None
+            return _begin_copy(file, mailbox / "tmp" / name, mailbox / "new" / name)
+    except FileNotFoundError:
+        return NotFoundError(f"The body of {queue_id} is missing on the card")
+    except OSError as error:
+        return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
+
+
+def _finish(mailbox: Path, queue_id: QueueId, copy: _Copy) -> StorageError | None:
+    """Give a copy its name, once its data is at the card."""
+    try:
+        try:
+            reach_disk(copy.descriptor)
+        finally:
+            os.close(copy.descriptor)
+        copy.temporary.rename(copy.target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            copy.temporary.unlink(missing_ok=True)
+        return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
+    return None
+
+
+def _measure(file: BinaryIO) -> tuple[int, int]:
+    """Size and CRC-32; the file is at its beginning again."""
+    size, checksum = 0, 0
+    while block := file.read(_READ_BYTES):
+        size, checksum = size + len(block), zlib.crc32(block, checksum)
+    file.seek(0)
+    return size, checksum
+
+
+def _link(body: Path, target: Path) -> bool:
+    """Whether `target` is a link to the body now; False: the file system has none. Raises: OSError."""
+    try:
+        os.link(body, target)
+    except FileExistsError:  # the name contains the queue id: this very message is there
+        return True
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return False
+    return True
+
+
+def _begin_copy(file: BinaryIO, temporary: Path, target: Path) -> _Copy:
+    """A complete copy under a temporary name, whose data is on its way to the card. Raises: OSError."""
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        while block := file.read(_READ_BYTES):
+            rest = memoryview(block)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+        start_writing(descriptor)
     except OSError:
+        os.close(descriptor)
         temporary.unlink(missing_ok=True)
         raise
+    return _Copy(descriptor, temporary, target)
 
 
 def _storage_error(error: OSError, what: str) -> StorageError:

@@ -58,10 +58,11 @@ class _FileSource:
     def __init__(self, message: OutgoingMessage) -> None:
         self._checksum = message.checksum
         try:
-            self._file = open(message.body, "rb")  # noqa: SIM115, PTH123
+            self._file = message.body.open("rb")
         except FileNotFoundError:
             raise ContentError("Its content is missing on the card.") from None
-        self._left = os.fstat(self._file.fileno()).st_size
+        self._left = self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
         self._sum = 0
         self._read(message.local_prefix)
 

@@ -1,9 +1,9 @@
-"""Message bodies as files that are written once, never changed, and named by queue id.
+"""Message bodies: small ones in the log (`logged`), the others as files, written once and named by queue id.
 
-While it comes in, a body is `ID.part`. It gets its name when it is complete, and both reach the card together (one
-write of the directory) before `SpoolWriter.commit` returns. A leftover `.part` was never complete and never
-acknowledged: the next start removes it. A mailbox gets a hard link to the same file, so a body is never opened for
-writing again.
+While it comes in, a body is in memory, and from LONGEST_LOGGED bytes on it is `ID.part`. It gets its name when it
+is complete, and both reach the card together (one write of the directory) before `SpoolWriter.commit` returns. A
+leftover `.part` was never complete and never acknowledged: the next start removes it. A mailbox gets a hard link to
+the same file, so a body is never opened for writing again.
 
 `begin`, `write` and the small look-ups run in the event loop (into the page cache); everything that waits for the
 card runs in the threads of `rounds`.
@@ -15,6 +15,7 @@ import asyncio
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -24,6 +25,7 @@ from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S
 from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.spool.faults import storage_error
+from dialpost.edge.mail.spool.logged import LONGEST_LOGGED, HeldBody, LoggedBodies, LoggedBody
 from dialpost.edge.mail.spool.rounds import OpenBody, SyncRounds
 from dialpost.edge.mail.spool.writer import PART, SpoolWriter
 
@@ -45,44 +47,65 @@ class Spool:
         reserve_bytes: int,
         set_aside_directory: Path | None = None,
         is_short: Callable[[], bool] = lambda: False,
+        log_bytes: int = 0,
     ) -> None:
         self._directory = directory
         self._reserve_bytes = reserve_bytes
         self._aside = set_aside_directory or directory.parent / "set-aside"
         self._is_short = is_short
         self._rounds = SyncRounds(directory)
+        self.log = LoggedBodies(directory, log_bytes, lambda: self._rounds.in_hand)
+        self._making: Future[None] | None = None
 
     def prepare(self) -> None:
-        """Make the directory; remove unfinished bodies of an earlier run. Raises: StorageError."""
+        """Make the directory; remove unfinished bodies of an earlier run; open the log, or begin to make one.
+
+        Raises: StorageError.
+        """
         try:
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             for leftover in self._directory.glob(f"*{PART}"):
                 leftover.unlink()
         except OSError as error:
             raise storage_error(error, f"The spool {self._directory} can't be made") from error
+        if self.log.prepare():
+            self._making = self._rounds.pool.submit(self.log.make)
+
+    def wait_for_log(self) -> None:
+        """Return when the log that `prepare` began to make is there, or can't be."""
+        if self._making is not None:
+            self._making.result()
 
     def close(self) -> None:
         """Wait for current commits and end the threads."""
         self._rounds.close()
+        self.log.close()
 
     def begin(self, queue_id: QueueId) -> SpoolWriter:
         """Start a body. Raises: StorageFullError if that would use the reserve; StorageError."""
         self.check_room(0)
-        try:
-            # O_EXCL: an id is never used twice, so an existing part would be a bug, not something to overwrite.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            path = self.path(queue_id)
-            if path.exists():
-                raise StorageError(f"{queue_id} is stored already")
-            part = path.with_name(path.name + PART)
-            descriptor = os.open(part, flags, 0o600)
-        except OSError as error:
-            raise storage_error(error, f"{queue_id} can't be stored") from error
+        path = self.path(queue_id)
+        if self.size(queue_id) is not None:
+            raise StorageError(f"{queue_id} is stored already")
+        writer = SpoolWriter(self, queue_id, path)
+        if not self.log.is_ready:
+            try:
+                writer.flush()  # creates the file
+            except OSError as error:
+                raise storage_error(error, f"{queue_id} can't be stored") from error
         self._rounds.begun()
-        return SpoolWriter(self, queue_id, path, descriptor)
+        return writer
+
+    def stored(self, queue_id: QueueId) -> Path | LoggedBody:
+        """A body, which may not exist, for reading and, if it is a path, for linking.
+
+        Raises: StorageError if it is not an id of ours.
+        """
+        path = self.path(queue_id)
+        return path if self.log.size(queue_id) is None else LoggedBody(self.log, queue_id, path)
 
     def path(self, queue_id: QueueId) -> Path:
-        """The path of a body, which may not exist. Raises: StorageError if it is not an id of ours."""
+        """Where a body's own file is or would be. Raises: StorageError if it is not an id of ours."""
         if queue_number(queue_id) is None:
             raise StorageError(f"{queue_id!r} is not a queue id")
         return self._directory / queue_id
@@ -90,7 +113,7 @@ class Spool:
     def open_body(self, queue_id: QueueId) -> BinaryIO:
         """Open a body for reading. Raises: NotFoundError, StorageError."""
         try:
-            return self.path(queue_id).open("rb")
+            return self.stored(queue_id).open("rb")
         except FileNotFoundError:
             raise NotFoundError(f"The body of {queue_id} is missing on the card") from None
         except OSError as error:
@@ -98,6 +121,8 @@ class Spool:
 
     def size(self, queue_id: QueueId) -> int | None:
         """Length of a body in bytes; None if it does not exist. Raises: StorageError."""
+        if (logged := self.log.size(queue_id)) is not None:
+            return logged
         try:
             return self.path(queue_id).stat().st_size
         except FileNotFoundError:
@@ -109,7 +134,7 @@ class Spool:
         """Whether a body is exactly as it was stored; reads all of it. `checksum`: CRC-32, None: not known."""
         try:
             found, length = 0, 0
-            with self.path(queue_id).open("rb") as body:
+            with self.stored(queue_id).open("rb") as body:
                 while block := body.read(_READ_BYTES):
                     found, length = zlib.crc32(block, found), length + len(block)
         except (OSError, StorageError):
@@ -121,6 +146,7 @@ class Spool:
 
         Raises: StorageError.
         """
+        self.log.drop(queue_id)
         try:
             self.path(queue_id).unlink(missing_ok=True)
         except OSError as error:
@@ -194,7 +220,8 @@ class Spool:
         return cleared
 
     def ids(self) -> Iterator[QueueId]:
-        """The ids of all complete bodies, unordered."""
+        """The ids of all complete bodies, unordered; one that a crash left in the log and as a file comes twice."""
+        yield from self.log.ids()
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
@@ -219,6 +246,19 @@ class Spool:
             raise StorageFullError("The card is nearly full: no room for more mail until some is freed.")
 
     # for SpoolWriter
+
+    def create(self, part: Path) -> int:
+        """The file of a body. Raises: OSError."""
+        # O_EXCL: an id is never used twice, so an existing part would be a bug, not something to overwrite.
+        return os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def hold(self, queue_id: QueueId, data: bytearray) -> HeldBody | None:
+        """Keep a small body until its row comes; None if there is no log."""
+        if len(data) > min(LONGEST_LOGGED, self.log.largest // 2):  # without a log that is 0
+            return None
+        held = HeldBody(bytes(data))
+        self.log.hold(queue_id, held)
+        return held
 
     async def sync(self, body: OpenBody) -> int:
         """Make a body durable and close it; returns its size. Raises: OSError, StorageError."""

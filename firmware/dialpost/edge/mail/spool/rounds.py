@@ -72,6 +72,11 @@ class SyncRounds:
         """The threads, for other work that waits for the card."""
         return self._pool
 
+    @property
+    def in_hand(self) -> int:
+        """The bodies that were begun and are neither committed nor aborted."""
+        return self._in_hand
+
     def begun(self) -> None:
         """A body has been started."""
         self._in_hand += 1

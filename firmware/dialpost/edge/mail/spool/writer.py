@@ -1,4 +1,6 @@
-"""Writes one body: buffered, under a temporary name until it is complete, removed after any fault."""
+"""Writes one body: in memory while it is small, else under a temporary name until it is complete; removed after any
+fault.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,12 @@ class Home(Protocol):
     def check_room(self, more_bytes: int) -> None:
         """Raises: StorageFullError if `more_bytes` would use the reserve."""
 
+    def create(self, part: Path) -> int:
+        """A descriptor of the new, empty file. Raises: OSError."""
+
+    def hold(self, queue_id: QueueId, data: bytearray) -> object | None:
+        """Keep a small body until its row comes, as long as the result lives; None: it needs a file."""
+
     async def sync(self, body: OpenBody) -> int:
         """Make it durable and close it. Raises: OSError, StorageError."""
 
@@ -33,17 +41,19 @@ class Home(Protocol):
 class SpoolWriter:
     """One body being written. Ends with `commit` or `abort`; a fault leaves nothing behind."""
 
-    def __init__(self, home: Home, queue_id: QueueId, path: Path, descriptor: int) -> None:
+    def __init__(self, home: Home, queue_id: QueueId, path: Path) -> None:
         self.queue_id = queue_id
         self._home = home
         self._path = path
         self._part = path.with_name(path.name + PART)
-        self._descriptor: int | None = descriptor
+        self._descriptor: int | None = None
         self._buffer = bytearray()
         self._size = 0
         self._checksum = 0
         self._fault: StorageError | None = None
-        self._is_handed_over = False  # to a thread, by `commit`
+        self._is_handed_over = False  # by `commit`
+        self._is_closed = False
+        self._held: object | None = None
 
     @property
     def size(self) -> int:
@@ -71,14 +81,20 @@ class SpoolWriter:
                 raise self._give_up(error) from error
 
     async def commit(self) -> int:
-        """Make file and directory entry durable; returns the size.
+        """It is complete: make file and directory entry durable; returns the size.
 
-        A cancellation leaves a complete body without a row. Raises: StorageFullError, StorageError.
+        A small one is only held, and becomes durable with its row. A cancellation leaves a complete body without a
+        row. Raises: StorageFullError, StorageError.
         """
         if self._fault is not None:
             raise self._fault
         self._is_handed_over = True
         try:
+            if self._descriptor is None:
+                self._held = self._home.hold(self.queue_id, self._buffer)
+            if self._held is not None:
+                self._buffer = bytearray()
+                return self._size
             return await self._home.sync(self)
         except (OSError, StorageError) as error:
             raise self._give_up(error) from error
@@ -86,7 +102,8 @@ class SpoolWriter:
             self._home.ended()
 
     def abort(self) -> None:
-        """Discard it without a trace. Does nothing once a commit has started."""
+        """Discard it without a trace. Once a commit has started, only what is held without a row is forgotten."""
+        self._held = None
         if self._is_handed_over or self._fault is not None:
             return
         self._home.ended()
@@ -94,6 +111,8 @@ class SpoolWriter:
 
     def flush(self) -> None:
         """Hand the buffer to the kernel. Raises: OSError."""
+        if self._descriptor is None and not self._is_closed:
+            self._descriptor = self._home.create(self._part)
         descriptor, rest = self._open_descriptor(), memoryview(self._buffer)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -115,6 +134,7 @@ class SpoolWriter:
     def close(self) -> None:
         """Close the file. Raises: OSError."""
         descriptor, self._descriptor = self._open_descriptor(), None
+        self._is_closed = True
         os.close(descriptor)
 
     def _open_descriptor(self) -> int:

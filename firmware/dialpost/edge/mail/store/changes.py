@@ -9,14 +9,14 @@ from dialpost.core.errors import StorageError
 from dialpost.core.json_value import JsonObject
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, Priority, RecipientRecord, RecipientState
+from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.store import queries
+from dialpost.edge.mail.store.accept_log import INSERT_MESSAGE, INSERT_RECIPIENT
 from dialpost.edge.mail.store.rows import (
     HELD,
     IS_ODD,
     IS_STAND_IN,
     KEYS_PER_MESSAGE,
-    MESSAGE_COLUMNS,
-    RECIPIENT_COLUMNS,
     SIZE_HELD,
     SIZE_HOLD_BITS,
     SIZE_PASSED,
@@ -34,9 +34,6 @@ from dialpost.edge.mail.store.rows import (
 from dialpost.edge.mail.store.tally import Standing, standing_of
 from dialpost.edge.mail.store.writer import Transaction
 
-_INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 16)})"
-_INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
-
 # An attempt that ends unfinished does not undo what the operator did meanwhile (hold, delete); one that finished a
 # recipient is a fact, whatever the operator wanted. An attempt leaves the size hold alone.
 _UPDATE_RECIPIENT = f"""
@@ -48,18 +45,21 @@ WHERE key = ?1
 """
 
 
-def insert_message(transaction: Transaction, message: MessageRecord) -> None:
-    """Insert a message with all its recipients."""
+def insert_message(transaction: Transaction, message: MessageRecord, entry: LogEntry | None = None) -> None:
+    """Insert a message with all its recipients; `entry`: what the log keeps of it."""
     if not message.recipients:
         raise StorageError(f"{message.queue_id} has no recipients")
-    transaction.connection.execute(_INSERT_MESSAGE, message_row(message))
+    transaction.connection.execute(INSERT_MESSAGE, message_row(message))
     transaction.connection.executemany(
-        _INSERT_RECIPIENT, [recipient_row(message, recipient) for recipient in message.recipients]
+        INSERT_RECIPIENT, [recipient_row(message, recipient) for recipient in message.recipients]
     )
     standing = _standing_of_new(message)
     transaction.tally.add(standing)
     if standing.is_finished:
         transaction.finished.append(number_of(message.queue_id))
+    if entry is not None:
+        transaction.entries.append(entry)
+        transaction.again.append(lambda again: insert_message(again, message))
 
 
 def _standing_of_new(message: MessageRecord) -> Standing:
@@ -165,7 +165,7 @@ def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
     ).rowcount
     if missing:
         row = (key, "", None, None, HELD, priority, wire_size, 0, 0, 0, reason, BY_STATION, 0, None, None, None)
-        transaction.connection.execute(_INSERT_RECIPIENT, row)
+        transaction.connection.execute(INSERT_RECIPIENT, row)
     _recount(transaction, message, before)
     return int(missing + odd)
 
@@ -282,14 +282,20 @@ def forget(transaction: Transaction, key: str) -> None:
 
 
 def insert_unless_repeat(
-    transaction: Transaction, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
+    transaction: Transaction,
+    message: MessageRecord,
+    since_s: int,
+    entry: LogEntry | None = None,
+    *,
+    of_same_peer: bool,
+    not_of: set[QueueId],
 ) -> QueueId | None:
     """Insert, unless it is a repeat (queries.find_repeat): then returns the earlier id, now in `not_of`."""
     earlier = queries.find_repeat(
         transaction.connection, message, since_s, of_same_peer=of_same_peer, not_of=not_of
     )
     if earlier is None:
-        insert_message(transaction, message)
+        insert_message(transaction, message, entry)
     else:
         not_of.add(earlier)
     return earlier
@@ -297,4 +303,5 @@ def insert_unless_repeat(
 
 def answer_heard(transaction: Transaction, message: int) -> None:
     """The 250 was seen: no repeat of this message will come."""
+    transaction.again.append(lambda again: answer_heard(again, message))
     transaction.connection.execute("UPDATE message SET digest_key = NULL WHERE id = ?", (message,))

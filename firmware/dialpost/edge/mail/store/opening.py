@@ -23,6 +23,7 @@ from pathlib import Path
 
 from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.store import salvage, schema
+from dialpost.edge.mail.store.accept_log import AcceptLog, restore_rows
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.ids import BLOCK
 from dialpost.edge.mail.store.raw_pages import WalFrames, page_bytes, wal_frames
@@ -52,22 +53,25 @@ class Opened:
     report: tuple[str, ...]
 
 
-def open_database(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+def open_database(
+    path: Path, body_numbers: Numbers, other_numbers: Numbers, log: AcceptLog | None = None
+) -> Opened:
     """Open the database at `path`, creating or salvaging it if necessary.
 
     `body_numbers` returns the queue numbers of all body files, `other_numbers` those seen elsewhere (in mailboxes),
-    called only if the database can't tell. Blocks: run it in a thread.
+    called only if the database can't tell. `log` may hold messages whose rows a crash kept from the database.
+    Blocks: run it in a thread.
 
     Raises: StorageFullError, StorageError.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return _open(path, body_numbers, other_numbers)
+        return _open(path, body_numbers, other_numbers, log)
     except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
         raise storage_error(error, path) from error
 
 
-def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
+def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers, log: AcceptLog | None) -> Opened:
     # Before anything opens the database: half an exchange would look like a database without its log.
     report = _finish_exchange(path)
     log_was_there = _keep_log(path) and _log_holds_something(path)
@@ -88,6 +92,9 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers) -> Opened:
             )
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
+        if log is not None:
+            restore_rows(connection, log, known_from)
+        _lengthen_log(path)
         with contextlib.suppress(OSError):  # a file that stays only makes the next start check again
             wants_check(path).unlink(missing_ok=True)
     except BaseException:
@@ -212,6 +219,19 @@ def _page_damage(path: Path, connection: sqlite3.Connection) -> str | None:
 
 def _was_in_use(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM memory WHERE key = ?", (IN_USE,)).fetchone() is not None
+
+
+def _lengthen_log(path: Path) -> None:
+    """Give SQLite's log its full length at once: while it grows, each commit costs a commit of the journal, too.
+
+    SQLite takes zeros for frames that it has not written yet. If there is no room, commits only cost more.
+    """
+    with contextlib.suppress(OSError), _family(path)[1].open("r+b") as file:
+        missing = schema.WAL_BYTES - file.seek(0, os.SEEK_END)
+        if missing > 0:
+            file.write(bytes(missing))
+            file.flush()
+            os.fdatasync(file.fileno())
 
 
 def _keep_log(path: Path) -> bool:

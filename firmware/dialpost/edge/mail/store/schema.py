@@ -20,6 +20,8 @@ from dialpost.core.errors import StorageError
 APPLICATION_ID = 0x4469616C  # "Dial"
 PAGE_BYTES = 1024
 WAL_PAGES = 1000  # pages between checkpoints: the log soon stops growing, and each growth is a journal write
+WAL_BYTES = 32 + (WAL_PAGES + 50) * (PAGE_BYTES + 24)
+"""The length of the log: its header, and that many frames; the last commit before a checkpoint may go beyond."""
 
 _VERSION_1 = """
 CREATE TABLE message (

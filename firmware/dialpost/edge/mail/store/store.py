@@ -7,30 +7,22 @@ made nevertheless. Queries see every change that has returned.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence, Set
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
 
-from dialpost.core.errors import DamagedError, StorageError, StorageFullError
 from dialpost.core.json_value import JsonObject, JsonValue
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.ids import queue_id
 from dialpost.core.mail.queue.records import Entry, MessageRecord, QueueCounts, RecipientRecord, RecipientState
-from dialpost.edge.mail.store import changes, opening, queries, schema
+from dialpost.core.mail.queue.spool_log import LogEntry
+from dialpost.edge.mail.store import changes, opening, queries
+from dialpost.edge.mail.store.accept_log import AcceptLog, note_of
 from dialpost.edge.mail.store.faults import storage_error
-from dialpost.edge.mail.store.ids import IdSource
 from dialpost.edge.mail.store.many import ManyMessages
 from dialpost.edge.mail.store.rows import number_of
-from dialpost.edge.mail.store.tally import measure
-from dialpost.edge.mail.store.writer import Change, Transaction, Writer
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+from dialpost.edge.mail.store.threads import StoreThreads
 
 _IDS_AT_ONCE = 1000
 
@@ -39,7 +31,7 @@ def _nothing() -> Iterable[QueueId]:
     return ()
 
 
-class Store:
+class Store(StoreThreads):
     """One open queue database. Made by `open`; used from one event loop.
 
     `opening_report` says in sentences what was wrong and what was done about it; empty if all is well. `many` is
@@ -47,23 +39,14 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, opened: opening.Opened, wall_clock: Callable[[], float], make_room: Callable[[], bool]
+        self,
+        path: Path,
+        opened: opening.Opened,
+        wall_clock: Callable[[], float],
+        make_room: Callable[[], bool],
+        log: AcceptLog | None,
     ) -> None:
-        self.opening_report = opened.report
-        self.first_new_id = queue_id(opened.first_number)
-        self.bodies_known_from = queue_id(opened.bodies_known_from)
-        self._path = path
-        self._wall_clock = wall_clock
-        self._make_room = make_room
-        self._connection = opened.connection
-        self._counts = measure(opened.connection)
-        self._finished: deque[int] = deque()
-        self._damage: DamagedError | None = None
-        self._writer = Writer(opened.connection, path, self._committed, self._found_damage)
-        self._ids = IdSource(opened.first_number, opened.reserved_until, self._reserve_ids)
-        self._reader_thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
-        self._reader: sqlite3.Connection | None = None
-        self._closed = False
+        super().__init__(path, opened, wall_clock, make_room, log)
         self.many = ManyMessages(self._ask, self._change)
 
     @classmethod
@@ -75,12 +58,14 @@ class Store:
         bodies: Callable[[], Iterable[QueueId]] = _nothing,
         ids_elsewhere: Callable[[], Iterable[QueueId]] = _nothing,
         make_room: Callable[[], bool] = lambda: False,
+        log: AcceptLog | None = None,
     ) -> Store:
         """Open or create the database; a damaged one is set aside, and its readable rows are salvaged.
 
         `bodies` lists the ids of all body files, `ids_elsewhere` those in mailboxes: new ids are above all of them
         even if the database is lost. `make_room` is called if a full card blocks a change to existing messages
-        (new mail is refused then); it returns whether it made room.
+        (new mail is refused then); it returns whether it made room. `log`: what makes small messages durable, the
+        spool's.
         Raises: StorageFullError, StorageError.
         """
         opened = await asyncio.to_thread(
@@ -88,33 +73,13 @@ class Store:
             path,
             lambda: queries.as_numbers(bodies()),
             lambda: queries.as_numbers(ids_elsewhere()),
+            log,
         )
         try:
-            return cls(path, opened, wall_clock, make_room)
+            return cls(path, opened, wall_clock, make_room, log)
         except sqlite3.Error as error:
             opening.close_unfinished(opened.connection, path)
             raise storage_error(error, path) from error
-
-    async def close(self) -> None:
-        """Finish current work and close; the next start then knows that the stop was orderly."""
-        if self._closed:
-            return
-        self._closed = True
-        await self._writer.close()
-        await asyncio.to_thread(self._close_connections)
-
-    def _close_connections(self) -> None:
-        self._reader_thread.shutdown(wait=True)
-        if self._reader is not None:
-            self._reader.close()
-        try:
-            if self._damage is None:
-                opening.mark_clean_stop(self._connection, self._ids.upcoming)
-                self._connection.close()
-                return
-        except sqlite3.Error:
-            pass  # without the mark the next start checks more, as after a crash
-        opening.close_unfinished(self._connection, self._path)
 
     # ids
 
@@ -122,14 +87,17 @@ class Store:
         """An id never assigned before. Raises: StorageError if none could be reserved (card full ...)."""
         return queue_id(self._ids.next())
 
-    def _reserve_ids(self, until: int) -> asyncio.Future[None]:
-        return self._add(lambda done: changes.remember(done, opening.IDS_RESERVED, str(until)))
-
     # messages
 
     async def accept(self, message: MessageRecord) -> None:
         """Store a message. Raises: StorageFullError, StorageError; nothing of it is stored then."""
-        await self._add(lambda done: changes.insert_message(done, message))
+        entry = self._entry(message)
+        await self._add(lambda done: changes.insert_message(done, message, entry), entry)
+
+    def _entry(self, message: MessageRecord) -> LogEntry | None:
+        """What the log keeps of a message; None if its body is a file."""
+        body = None if self._log is None else self._log.body_of(message.queue_id)
+        return None if body is None else LogEntry(number_of(message.queue_id), note_of(message), body)
 
     async def accept_unless_repeat(
         self, message: MessageRecord, since_s: int, *, of_same_peer: bool, not_of: set[QueueId]
@@ -138,10 +106,12 @@ class Store:
 
         The id found is added to `not_of` in the same step: of two at the same moment only one can be the repeat.
         """
+        entry = self._entry(message)
         return await self._add(
             lambda done: changes.insert_unless_repeat(
-                done, message, since_s, of_same_peer=of_same_peer, not_of=not_of
-            )
+                done, message, since_s, entry, of_same_peer=of_same_peer, not_of=not_of
+            ),
+            entry,
         )
 
     async def waiting_bytes(self, account: str) -> int:
@@ -151,9 +121,15 @@ class Store:
         return await self._ask(queries.waiting_bytes, account)
 
     def answer_heard(self, message: QueueId) -> asyncio.Future[None]:
-        """The sender of a message saw its 250: nothing stored from here on is a repeat of it."""
+        """The sender of a message saw its 250: nothing stored from here on is a repeat of it.
+
+        Soon durable, but not yet when it returns: it is no reason for a flush of the card.
+        """
         number = number_of(message)
-        return self._add(lambda done: changes.answer_heard(done, number))
+        lazily = None if self._log is None else 0
+        return asyncio.shield(
+            self._writer.submit(lambda done: changes.answer_heard(done, number), logged_bytes=lazily)
+        )
 
     async def get(self, wanted: QueueId) -> MessageRecord | None:
         """A message with all its recipients."""
@@ -301,6 +277,7 @@ class Store:
 
     async def prune(self, before_s: int) -> int:
         """Delete finished messages from before then; returns how many. Call only while the clock is trusted."""
+        await self._writer.settle()  # a finished message in the log, without its row, would be taken for a lost one
         pruned = 0
         while numbers := await self._ask(queries.prunable, before_s, _IDS_AT_ONCE):
             deleted = await self._delete(numbers)
@@ -335,58 +312,3 @@ class Store:
     async def forget(self, key: str) -> None:
         """Delete a fact."""
         await self._change(lambda done: changes.forget(done, f"fact:{key}"))
-
-    # inside
-
-    def _add(self, change: Change[_T]) -> asyncio.Future[_T]:
-        """A change that may be refused on a full card."""
-        # Shielded: the change is made whatever happens to the caller, so its result must not be lost with a
-        # cancellation.
-        return asyncio.shield(self._writer.submit(change))
-
-    async def _change(self, change: Change[_T]) -> _T:
-        """A change that must succeed even on a full card: fates, and whatever makes room."""
-        while True:
-            try:
-                return await self._add(change)
-            except StorageFullError:
-                if not await asyncio.to_thread(self._make_room):
-                    raise
-
-    async def _ask(
-        self,
-        query: Callable[Concatenate[sqlite3.Connection, _P], _T],
-        *args: _P.args,
-        **kwargs: _P.kwargs,
-    ) -> _T:
-        if self._closed:
-            raise StorageError("The queue database is closed.")
-
-        def run() -> _T:
-            if self._reader is None:
-                self._reader = schema.connect(self._path, read_only=True)
-            return query(self._reader, *args, **kwargs)
-
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader_thread, run)
-        except RuntimeError as error:  # no thread can be started
-            raise StorageError(f"The queue database can't be asked at the moment: {error}") from error
-        except (sqlite3.Error, UnicodeDecodeError, MemoryError) as error:
-            fault = storage_error(error, self._path)
-            if isinstance(fault, DamagedError):
-                self._found_damage(fault)
-            raise fault from error
-
-    def _committed(self, transaction: Transaction) -> None:
-        """Called in the writer thread after each commit."""
-        self._counts = transaction.tally.applied_to(self._counts)
-        self._finished.extend(transaction.finished)
-
-    def _found_damage(self, damage: DamagedError) -> None:
-        """Remember, so that the next start checks thoroughly even after an orderly stop."""
-        self._damage = self._damage or damage
-        with contextlib.suppress(OSError):  # without an orderly stop the next start checks thoroughly anyway
-            opening.wants_check(self._path).touch()
-
-    def _now_s(self) -> int:
-        return int(self._wall_clock())

@@ -3,6 +3,10 @@
 So concurrent sessions share a commit and its fsync, and a lone one waits for nobody. A failing change does not
 affect the others: the group is rolled back, and each change is tried alone. A caller's future is resolved only
 after the commit; cancelling the caller does not undo the change.
+
+A logged change is durable by the log's own flush (`accept_log`), so the database's commit can wait for more: its
+transaction stays open until another change comes, a reader asks (`settled`), or OPEN_S have passed. If that commit
+fails, the changes are made again: they were answered.
 """
 
 from __future__ import annotations
@@ -12,16 +16,24 @@ import contextlib
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from dialpost.core.errors import DamagedError, StorageError
+from dialpost.core.mail.queue.spool_log import LogEntry
+from dialpost.edge.mail.store.accept_log import AcceptLog
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.tally import TallyChange
 
 _MOST_IN_ONE_COMMIT = 500  # keeps a flood from delaying the first caller's reply
+OPEN_S = 1.0
+"""The longest that answered changes wait for the database's commit."""
+_GATHER_S = 0.004
+"""The longest that a logged change waits for others that are coming in, if there are _CROWD of them."""
+_CROWD = 3
 
 _T = TypeVar("_T")
 
@@ -33,6 +45,10 @@ class Transaction:
     connection: sqlite3.Connection
     tally: TallyChange = field(default_factory=TallyChange)
     finished: list[int] = field(default_factory=list)
+    entries: list[LogEntry] = field(default_factory=list)
+    """What the log needs to hold before any of it is answered."""
+    again: list[Callable[[Transaction], object]] = field(default_factory=list)
+    """How a logged change is made again if the database's commit fails after its answer."""
 
 
 Change = Callable[[Transaction], _T]
@@ -42,6 +58,8 @@ Change = Callable[[Transaction], _T]
 class _Task(Generic[_T]):
     change: Change[_T]
     future: asyncio.Future[_T]
+    logged_bytes: int | None = None  # of the log, at most; None: needs a commit
+    settles: bool = False
     result: _T | None = None
     error: BaseException | None = None
 
@@ -55,30 +73,48 @@ class Writer:
         path: Path,
         committed: Callable[[Transaction], None],
         damaged: Callable[[DamagedError], None],
+        log: AcceptLog | None = None,
     ) -> None:
         self._connection = connection
         self._path = path
         self._committed = committed
         self._damaged = damaged
+        self._log = log
         self._loop = asyncio.get_running_loop()
         self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
         self._closed = False
+        self._open: list[Change[object]] = []
+        """The logged changes whose commit is still to come, as they would be made again."""
+        self._opened_s = 0.0
+        self._is_stuck = False
         # A thread of its own, not a pool: SQLite allows one writer, and its commits must not queue behind other
         # work.
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Change[_T]) -> asyncio.Future[_T]:
+    def submit(self, change: Change[_T], *, logged_bytes: int | None = None) -> asyncio.Future[_T]:
         """Queue a change; the future has its result once it is durable.
 
-        The future raises: StorageFullError, DamagedError, StorageError.
+        `logged_bytes`: the change is durable by its entries in the log, which have that many bytes at most (0: by
+        nothing, a crash may lose it). The future raises: StorageFullError, DamagedError, StorageError.
         """
-        future: asyncio.Future[_T] = self._loop.create_future()
+        return self._put(_Task(change, self._loop.create_future(), logged_bytes))
+
+    def settle(self) -> asyncio.Future[None]:
+        """Commit what is open, and leave the log empty. The future raises: StorageError."""
+        return self._put(_Task(_nothing, self._loop.create_future(), settles=True))
+
+    def _put(self, task: _Task[_T]) -> asyncio.Future[_T]:
         if self._closed:
-            future.set_exception(StorageError("The queue database is closed."))
+            task.future.set_exception(StorageError("The queue database is closed."))
         else:
-            self._tasks.put(_Task(change, future))
-        return future
+            self._tasks.put(task)
+        return task.future
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether readers see every change that was answered."""
+        return not self._open
 
     async def close(self) -> None:
         """Finish the queued changes and end the thread. The connection stays open."""
@@ -87,64 +123,165 @@ class Writer:
             self._tasks.put(None)
         await asyncio.to_thread(self._thread.join)
 
+    # -- in the thread ---------------------------------------------------------------------------------
+
     def _run(self) -> None:
         while True:
             group, is_last = self._next_group()
-            if group:
-                self._answered(group)
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    self._loop.call_soon_threadsafe(_answer, group)
+            # Logged ones first: they needn't wait for the commit.
+            for part, do in (
+                ([task for task in group if task.logged_bytes is not None], self._do_group),
+                ([task for task in group if task.logged_bytes is None and not task.settles], self._do_group),
+                ([task for task in group if task.settles], self._settle_log),
+            ):
+                if part:
+                    self._answered(part, do)
+                    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                        self._loop.call_soon_threadsafe(_answer, part)
+            if self._open and (is_last or time.monotonic() >= self._opened_s + OPEN_S):
+                self._settle()
             if is_last:
                 return
 
     def _next_group(self) -> tuple[list[_Task[Any]], bool]:
-        """Wait for a task, then take all that are already queued."""
+        """Wait for a task, then take all that are already queued; none if the open transaction is due."""
         group: list[_Task[Any]] = []
-        task = self._tasks.get()
+        try:
+            task = self._tasks.get(
+                timeout=max(0.0, self._opened_s + OPEN_S - time.monotonic()) if self._open else None
+            )
+        except queue.Empty:
+            return group, False
+        gather_until_s, logged_bytes = time.monotonic() + _GATHER_S, 0
         while task is not None:
             group.append(task)
-            if len(group) >= _MOST_IN_ONE_COMMIT:
+            logged_bytes += task.logged_bytes or 0
+            if len(group) >= _MOST_IN_ONE_COMMIT or self._is_much(logged_bytes):
                 return group, False
             try:
-                task = self._tasks.get_nowait()
+                task = self._tasks.get(timeout=self._gather_s(group, gather_until_s))
             except queue.Empty:
                 return group, False
         return group, True
 
-    def _answered(self, group: list[_Task[Any]]) -> None:
-        """Commit; whatever happens, the thread continues and every caller gets a result."""
+    def _is_much(self, logged_bytes: int) -> bool:
+        return self._log is not None and logged_bytes >= self._log.largest // 2 > 0
+
+    def _gather_s(self, group: list[_Task[Any]], until_s: float) -> float:
+        """How long to wait for one more: a moment while a crowd submits mail, else not at all."""
+        arriving = self._log.arriving if self._log is not None else 0
+        logged = sum(1 for task in group if task.logged_bytes)
+        if not logged or not arriving or logged + arriving < _CROWD:
+            return 0.0
+        return max(0.0, until_s - time.monotonic())
+
+    def _answered(self, group: list[_Task[Any]], do: Callable[[list[_Task[Any]]], None]) -> None:
+        """Make durable; whatever happens, the thread continues and every caller gets a result."""
         try:
-            self._commit_group(group)
+            do(group)
         except Exception as error:  # a bug of ours
             for task in group:
                 task.error = task.error or storage_error(error, self._path)
 
-    def _commit_group(self, group: list[_Task[Any]]) -> None:
-        fault = self._commit(group)
+    def _do_group(self, group: list[_Task[Any]]) -> None:
+        fault = self._do(group)
         if fault is None:
             return
         for task in group:
-            alone = fault if len(group) == 1 else self._commit([task])
+            alone = fault if len(group) == 1 else self._do([task])
             if alone is not None:
                 task.error = storage_error(alone, self._path)
                 if isinstance(task.error, DamagedError):
                     self._damaged(task.error)
 
-    def _commit(self, tasks: list[_Task[Any]]) -> BaseException | None:
-        """Do `tasks` in one transaction. On a fault nothing is changed, and the fault is returned."""
+    def _do(self, tasks: Sequence[_Task[Any]]) -> BaseException | None:
+        """Do `tasks` in one step, all logged or none. On a fault nothing is changed, and the fault is returned."""
         transaction = Transaction(self._connection)
+        is_logged = tasks[0].logged_bytes is not None
         try:
-            # IMMEDIATE takes the write lock at once; a plain BEGIN could fail in the middle of the changes.
-            self._connection.execute("BEGIN IMMEDIATE")
+            if is_logged:
+                self._prepare(sum(task.logged_bytes or 0 for task in tasks))
+            self._begin()
+            self._connection.execute("SAVEPOINT step")
             for task in tasks:
                 task.result = task.change(transaction)
-            self._connection.execute("COMMIT")
+            if transaction.entries:
+                assert self._log is not None
+                self._log.append(transaction.entries)
+            self._connection.execute("RELEASE step")
+            if is_logged:
+                self._open += transaction.again
+            else:
+                self._commit()
         except Exception as error:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.rollback()
+            self._undo()
             return error
         self._committed(transaction)
         return None
+
+    def _prepare(self, logged_bytes: int) -> None:
+        """Make room in the log: what becomes files there must have its rows. No more is logged for a database that
+        can't be written.
+        """
+        is_short = self._log is not None and logged_bytes > 0 and not self._log.has_room(logged_bytes)
+        if is_short or self._is_stuck:
+            self._commit()
+        if is_short and self._log is not None:
+            self._log.make_room(logged_bytes)
+
+    def _begin(self) -> None:
+        """Begin a transaction, unless one is open. Changes whose commit failed are made again first."""
+        if self._connection.in_transaction:
+            return
+        # IMMEDIATE takes the write lock at once; a plain BEGIN could fail in the middle of the changes.
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._opened_s = time.monotonic()
+        scratch = Transaction(self._connection)  # its effects applied when it was answered
+        for change in self._open:
+            change(scratch)
+
+    def _commit(self) -> None:
+        if self._open or self._connection.in_transaction:
+            self._begin()
+            self._connection.execute("COMMIT")
+            self._open = []
+        self._is_stuck = False
+
+    def _undo(self) -> None:
+        """Take a failed step back, but not the answered ones before it, as far as the database is able to."""
+        try:
+            self._connection.execute("ROLLBACK TO step")
+            self._connection.execute("RELEASE step")
+            if not self._open:
+                self._connection.rollback()
+        except sqlite3.Error:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+
+    def _settle_log(self, tasks: list[_Task[Any]]) -> None:
+        try:
+            self._commit()
+            if self._log is not None:
+                self._log.settle()
+        except Exception as error:
+            for task in tasks:
+                task.error = storage_error(error, self._path)
+
+    def _settle(self) -> None:
+        """Commit what is open; after a fault, again with the next change, and a little later."""
+        try:
+            self._commit()
+        except Exception as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
+            self._opened_s, self._is_stuck = time.monotonic(), True
+            fault = storage_error(error, self._path)
+            if isinstance(fault, DamagedError):
+                self._damaged(fault)
+
+
+def _nothing(transaction: Transaction) -> None:
+    """The change of a task that changes no row."""
 
 
 def _answer(group: list[_Task[Any]]) -> None:

@@ -159,9 +159,9 @@ class LaneRun:
         envelope = Envelope(
             message.sender, recipients, message.body_type, message.smtputf8, message.envid, message.ret
         )
-        path = self._bodies.path(message.queue_id)
+        body = self._bodies.stored(message.queue_id)
         return OutgoingMessage(
-            message.queue_id, envelope, message.wire_size, path, message.local_prefix, message.checksum
+            message.queue_id, envelope, message.wire_size, body, message.local_prefix, message.checksum
         )
 
     async def _done(self, outgoing: OutgoingMessage, outcomes: tuple[Outcome, ...]) -> None:

@@ -145,7 +145,7 @@ class BigMessages:
         """The message's header; None if it can't be read whole: then a list's mail might look like a user's."""
         header = b""
         try:
-            with self._bodies.path(message.queue_id).open("rb") as body:
+            with self._bodies.stored(message.queue_id).open("rb") as body:
                 body.seek(message.local_prefix)
                 # The whole header: a mailing list's mark may be its last field.
                 while b"\n\n" not in header:

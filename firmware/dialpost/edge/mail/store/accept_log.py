@@ -1,0 +1,113 @@
+"""The log that makes accepted messages durable before their rows are: what the store needs of it, what it notes
+there, and how a start gets the rows back.
+
+A message's rows go into the log together with its body, and only later into the database, many in one commit. So
+after a crash the log may hold messages whose rows the database never got: `restore_rows` inserts them. A row that
+is there is newer than the log's.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from dialpost.core.json_text import parse_json
+from dialpost.core.mail.envelope import QueueId
+from dialpost.core.mail.queue.records import MessageRecord
+from dialpost.core.mail.queue.spool_log import LogEntry
+from dialpost.edge.mail.store.rows import (
+    MESSAGE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    Row,
+    is_message_row,
+    is_recipient_row,
+    message_row,
+    recipient_row,
+)
+
+INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+_DIGEST = MESSAGE_COLUMNS.split(", ").index("digest")
+
+
+class AcceptLog(Protocol):
+    """The log of the spool (edge/mail/spool/logged). All but `body_of` and `arriving` run in one thread at a time.
+
+    Without a log there is nothing in it, and every body is a file.
+    """
+
+    @property
+    def arriving(self) -> int:
+        """The number of messages that are coming in at this moment."""
+
+    @property
+    def largest(self) -> int:
+        """The most bytes of entries (`LogEntry.size`) for one `append`."""
+
+    def body_of(self, queue_id: QueueId) -> bytes | None:
+        """A complete body that waits for its row; None if it is a file."""
+
+    def has_room(self, content: int) -> bool:
+        """Whether entries of `content` bytes (`LogEntry.size`) fit."""
+
+    def make_room(self, content: int) -> None:
+        """Turn the oldest bodies into files until `has_room`. Their rows must be durable. Raises: StorageError."""
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Log messages, durably. Raises: StorageError; then none of them is logged."""
+
+    def notes(self) -> list[tuple[int, bytes]]:
+        """Queue number and note of each message in the log, oldest first."""
+
+    def settle(self, numbers: Sequence[int] | None = None) -> None:
+        """Turn bodies into files: all, or those numbered. The rows of all must be durable. Raises: StorageError."""
+
+
+def note_of(message: MessageRecord) -> bytes:
+    """A message's rows as the log keeps them: JSON, columns as in MESSAGE_COLUMNS and RECIPIENT_COLUMNS."""
+    row = list(message_row(message))
+    row[_DIGEST] = None if row[_DIGEST] is None else row[_DIGEST].hex()
+    recipients = [recipient_row(message, recipient) for recipient in message.recipients]
+    return json.dumps([row, recipients], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def rows_of(note: bytes) -> tuple[Row, list[Row]] | None:
+    """The rows in a note; None if it is not one of ours."""
+    try:
+        given = parse_json(note.decode())
+        row, recipients = _rows(given)
+    except (ValueError, TypeError, IndexError):
+        return None
+    is_ours = is_message_row(row) and recipients and all(is_recipient_row(one) for one in recipients)
+    return (row, recipients) if is_ours else None
+
+
+def _rows(given: Any) -> tuple[Row, list[Row]]:
+    row, recipients = given
+    digest = row[_DIGEST]
+    row[_DIGEST] = None if digest is None else bytes.fromhex(digest)
+    return tuple(row), [tuple(one) for one in recipients]
+
+
+def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int) -> None:
+    """Insert the rows that a crash kept from the database, in one transaction.
+
+    A message without a row and numbered below `known_from` belongs to a database that was lost: its body becomes a
+    file, which recovery sets aside. Raises: sqlite3.Error, StorageError.
+    """
+    unknown: list[int] = []
+    connection.execute("BEGIN IMMEDIATE")
+    for number, note in log.notes():
+        if connection.execute("SELECT 1 FROM message WHERE id = ?", (number,)).fetchone() is not None:
+            continue
+        rows = rows_of(note)
+        if rows is None or number < known_from:
+            unknown.append(number)
+            continue
+        connection.execute(INSERT_MESSAGE, rows[0])
+        connection.executemany(INSERT_RECIPIENT, rows[1])
+    connection.execute("COMMIT")
+    if unknown:
+        log.settle(unknown)

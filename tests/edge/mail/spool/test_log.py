@@ -1,0 +1,273 @@
+"""The spool's log: durable when `append` returns, used again and again; a crash loses and invents no message."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialpost.core.errors import StorageError, StorageFullError
+from dialpost.core.mail.queue.spool_log import BLOCK_BYTES, LogEntry, write_group
+from dialpost.edge.mail.spool.log import BodyLog
+
+SIZE = 32 * BLOCK_BYTES
+
+
+def entry(number: int, size: int = 100) -> LogEntry:
+    return LogEntry(number, b"note %d" % number, random.Random(number).randbytes(size))
+
+
+def body(number: int, size: int = 100) -> bytes:
+    return entry(number, size).body
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[BodyLog]:
+    made = BodyLog.create(tmp_path / "log", SIZE)
+    yield made
+    made.close()
+
+
+def reopened(log: BodyLog) -> BodyLog:
+    """The log as a start after a crash finds it."""
+    return BodyLog.open(log.path)
+
+
+def test_what_was_appended_is_there(log: BodyLog) -> None:
+    log.append([entry(1), entry(2, 0)])
+    log.append([entry(3, 9000)])
+    for one in (log, reopened(log)):
+        assert one.notes() == [(1, b"note 1"), (2, b"note 2"), (3, b"note 3")]
+        assert [one.read(number) for number in (1, 2, 3, 4)] == [body(1), b"", body(3, 9000), None]
+        assert [one.size_of(number) for number in (1, 2, 3, 4)] == [100, 0, 9000, None]
+        assert one.missing == 0
+
+
+def test_it_never_grows(log: BodyLog) -> None:
+    before = log.path.stat()
+    for number in range(1, 100):
+        log.append([entry(number, 5000)])
+        log.forget(number)
+    after = log.path.stat()
+    assert (after.st_size, after.st_blocks) == (before.st_size, before.st_blocks) == (SIZE, after.st_blocks)
+    assert after.st_mode & 0o777 == 0o600
+
+
+def test_one_flush_for_all_that_come_together(log: BodyLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
+    log.append([entry(number) for number in range(1, 20)])
+    assert len(synced) == 1
+
+
+def test_what_is_forgotten_makes_room_for_more(log: BodyLog) -> None:
+    number = 0
+    while log.has_room(9000):
+        number += 1
+        log.append([entry(number, 9000)])
+    assert number == 10  # three blocks each, of 31, and one stays free
+    log.forget(2)
+    assert not log.has_room(9000), "the oldest is still needed"
+    log.forget(1)
+    assert log.has_room(9000)
+    log.append([entry(number + 1, 9000)])
+    assert {n: log.read(n) for n in reopened(log).numbers()} == {n: body(n, 9000) for n in range(3, number + 2)}
+
+
+def test_the_oldest_are_to_leave_first(log: BodyLog) -> None:
+    for number in range(1, 11):
+        log.append([entry(number, 9000)])
+    log.forget(3)
+    assert [number for number, _ in log.oldest(20_000)] == [1, 2]
+    assert [number for number, _ in log.oldest(30_000)] == [1, 2], "the third's blocks are free then, too"
+    assert [number for number, _ in log.oldest(40_000)] == [1, 2, 4]
+    assert log.oldest(1)[0] == (1, body(1, 9000))
+
+
+def test_a_reset_log_holds_nothing_whatever_its_blocks_hold(log: BodyLog) -> None:
+    log.append([entry(1), entry(2)])
+    log.append([entry(3)])
+    log.forget(1)
+    assert not log.reset(), "two are live"
+    assert reopened(log).numbers() == [1, 2, 3], "what is forgotten may come back"
+    log.forget(2)
+    log.forget(3)
+    assert log.reset()
+    assert reopened(log).numbers() == []
+    log.append([entry(4)])
+    assert reopened(log).numbers() == [4], "the old groups behind it don't count any more"
+
+
+def test_an_idle_reset_writes_nothing(log: BodyLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda *_: pytest.fail("it wrote"))
+    assert log.reset()
+
+
+def test_the_first_group_after_a_reset_may_be_lost_alone(log: BodyLog) -> None:
+    """The head is written before it, and the old groups must not come back with the head."""
+    for number in (1, 2, 3):
+        log.append([entry(number)])
+        log.forget(number)
+    log.reset()
+    log.append([entry(4)])
+    with log.path.open("r+b") as file:
+        file.seek(BLOCK_BYTES)
+        file.write(bytes(BLOCK_BYTES))
+    assert reopened(log).numbers() == []
+
+
+def test_a_group_inside_a_message_is_no_group(log: BodyLog) -> None:
+    """Whoever knows the format can send one, but doesn't know the salt."""
+    forged, _ = write_group(b"\xaa" * 16, 999, 999, [entry(77)])
+    for number in range(1, 40):
+        while not log.has_room(9000):
+            log.forget(log.numbers()[0])
+        log.append([LogEntry(number, b"", b"x" * (BLOCK_BYTES - 60) + forged)])
+    assert 77 not in reopened(log).numbers()
+
+
+def test_a_group_that_got_lost_is_noticed(log: BodyLog) -> None:
+    for number in (1, 2, 3):
+        log.append([entry(number)])
+    with log.path.open("r+b") as file:
+        file.seek(2 * BLOCK_BYTES + 50)
+        file.write(b"rot")
+    after = reopened(log)
+    assert (after.numbers(), after.missing) == ([1, 3], 1)
+
+
+def test_a_torn_last_group_was_not_acknowledged(log: BodyLog) -> None:
+    log.append([entry(1)])
+    log.append([entry(2, 9000)])
+    whole = log.path.read_bytes()
+    for cut in range(2 * BLOCK_BYTES, 5 * BLOCK_BYTES, 512):
+        log.path.write_bytes(whole[:cut].ljust(len(whole), b"\0"))
+        after = reopened(log)
+        assert (after.numbers(), after.missing) == ([1] if cut < 2 * BLOCK_BYTES + 9100 else [1, 2], 0), cut
+        after.close()
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_card_that_fails_leaves_nothing_behind(log: BodyLog, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    log.append([entry(1)])
+    real = getattr(os, call)
+
+    def fail(*_: object) -> None:
+        monkeypatch.setattr(os, call, real)  # once
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(OSError, match="Input"):
+        log.append([entry(2)])
+    assert log.numbers() == reopened(log).numbers() == [1]
+    log.append([entry(3)])
+    assert log.numbers() == reopened(log).numbers() == [1, 3]
+
+
+def test_a_message_logged_again_is_there_once(log: BodyLog) -> None:
+    log.append([entry(1)])
+    log.append([LogEntry(1, b"newer", b"newer")])
+    for one in (log, reopened(log)):
+        assert one.notes() == [(1, b"newer")]
+        assert one.read(1) == b"newer"
+
+
+def test_what_is_not_a_log(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with pytest.raises(FileNotFoundError):
+        BodyLog.open(path)
+    for content in (b"", bytes(2 * BLOCK_BYTES), b"x" * SIZE):
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match="not a log of the spool"):
+            BodyLog.open(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StorageError, match="can't be read"):
+        BodyLog.open(path)
+
+
+def test_no_room_to_make_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(StorageFullError):
+        BodyLog.create(tmp_path / "log", SIZE)
+    assert list(tmp_path.iterdir()) == []
+
+
+Step = Callable[["Model"], None]
+
+
+class Model:
+    """A log, and what must be in it. Numbers are never used twice, as in the station."""
+
+    def __init__(self, path: Path) -> None:
+        self.log = BodyLog.create(path, SIZE)
+        self.live: dict[int, bytes] = {}
+        self.finished: set[int] = set()
+        self.next = 1
+
+    def accept(self, sizes: list[int]) -> None:
+        entries = [entry(self.next + n, size) for n, size in enumerate(sizes)]
+        self.next += len(entries)
+        content = sum(one.size for one in entries)
+        while not self.log.has_room(content):
+            for number, data in self.log.oldest(content):
+                assert self.live.pop(number) == data
+                self.finished.add(number)
+                self.log.forget(number)
+        self.log.append(entries)
+        self.live |= {one.number: one.body for one in entries}
+
+    def finish(self, which: int) -> None:
+        if self.live:
+            number = sorted(self.live)[which % len(self.live)]
+            del self.live[number]
+            self.finished.add(number)
+            assert self.log.forget(number)
+
+    def crash(self) -> None:
+        self.log.close()
+        self.log = BodyLog.open(self.log.path)
+        assert self.log.missing == 0
+        back = set(self.log.numbers()) - set(self.live)
+        assert back <= self.finished, "a message that nobody sent"
+        for number in back:
+            self.log.forget(number)
+
+    def stop(self) -> None:
+        for number in list(self.live):
+            self.finish(number)
+        assert self.log.reset()
+
+    def check(self) -> None:
+        assert sorted(self.log.numbers()) == sorted(self.live)
+        assert {number: self.log.read(number) for number in self.live} == self.live
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("accept"), st.lists(st.integers(0, 9000), min_size=1, max_size=3)),
+            st.tuples(st.just("finish"), st.integers(0, 99)),
+            st.tuples(st.just("crash")),
+            st.tuples(st.just("stop")),
+        ),
+        max_size=60,
+    )
+)
+def test_any_course_of_things(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, ...]]) -> None:
+    model = Model(tmp_path_factory.mktemp("log") / "log")
+    for name, *values in steps:
+        getattr(model, name)(*values)
+        model.check()
+    model.crash()
+    model.check()
+    model.log.close()
