@@ -55,6 +55,7 @@ class FakeModem:
     quiet: bool = False
     s12: int = 50  # the guard time in fiftieths of a second
     tells_s12: bool = True
+    takes_s12: bool = True
     one_at_a_time: bool = False  # takes the next command only after its answer
     pin: str = ""
     tries: int = 3
@@ -195,6 +196,10 @@ class FakeModem:
                 self._answer(str(said))
         elif text == "ATS12?":
             self._answer(f"{self.s12:03d}\nOK" if self.tells_s12 else "ERROR")
+        elif found := re.fullmatch(r"ATS12=(\d+)", text):
+            if self.takes_s12:
+                self.s12 = int(found[1])
+            self._answer("OK" if self.takes_s12 else "ERROR")
         elif re.match(r"ATDT?", text):
             self._dial()
         elif text in {"ATH", "ATH0"}:

@@ -59,9 +59,9 @@ def hang_up(
 def test_the_other_side_hangs_up_first_and_says_so() -> None:
     """As a provider does once PPP has ended: no escape sequence is sent, nor waited for."""
     fake = FakeModem()
-    done = hang_up(fake, meanwhile=FakeModem.drop, after_s=0.4)
-    assert done.doubt == "" and done.paid_s == pytest.approx(0.4)
-    assert done.took_s == pytest.approx(1.17, abs=0.1)
+    done = hang_up(fake, meanwhile=FakeModem.drop, after_s=0.2)
+    assert done.doubt == "" and done.paid_s == pytest.approx(0.2)
+    assert done.took_s == pytest.approx(0.97, abs=0.1)
     assert fake.sent_on_line == [b"AT\r"]
 
 
@@ -80,9 +80,30 @@ def test_the_other_side_hung_up_unseen() -> None:
 def test_a_line_that_stays_up_is_paid_for_no_longer_than_the_modems_own_guard_times(
     s12: int, tells: bool, paid_s: float
 ) -> None:
-    done = hang_up(FakeModem(s12=s12, tells_s12=tells))
+    fake = FakeModem(s12=s12, tells_s12=tells, takes_s12=False)
+    done = hang_up(fake)
+    assert fake.s12 == s12
     assert done.doubt == "" and done.paid_s == pytest.approx(paid_s, abs=0.02)
     assert done.took_s - done.paid_s < 0.8
+
+
+@pytest.mark.parametrize(
+    ("s12", "is_set", "paid_s"), [(50, 10, 0.51), (255, 10, 0.51), (10, 10, 0.51), (5, 5, 0.41)]
+)
+def test_a_longer_guard_time_is_made_a_fifth_of_a_second_before_the_call(
+    s12: int, is_set: int, paid_s: float
+) -> None:
+    fake = FakeModem(s12=s12)
+    done = hang_up(fake)
+    assert (done.doubt, fake.s12) == ("", is_set)
+    assert done.paid_s == pytest.approx(paid_s, abs=0.02)
+    asked = [command for command in fake.commands if command.startswith("ATS12")]
+    assert asked == ["ATS12?"] if s12 == is_set else ["ATS12?", "ATS12=10", "ATS12?"]
+
+
+def test_a_modem_that_says_it_took_the_shorter_guard_time_and_kept_its_own() -> None:
+    done = hang_up(FakeModem(s12=50, answers={"ATS12=": "OK"}))
+    assert done.doubt == "" and done.paid_s == pytest.approx(2.11, abs=0.02)
 
 
 def test_a_guard_time_that_is_longer_than_the_profile_knows_and_told_by_nobody() -> None:
@@ -173,7 +194,7 @@ def test_dtr_goes_off_no_longer_than_the_carrier_needs_to_drop() -> None:
     assert (done.doubt, done.paid_s, done.took_s) == ("", 0.0, 0.0)
     stuck = hang_up(FakeModem(has_lines=True, dcd_is_stuck=True))
     assert (stuck.doubt, stuck.paid_s) == ("", 0.0) and stuck.took_s > 1
-    deaf = hang_up(FakeModem(has_lines=True, obeys_dtr=False))
+    deaf = hang_up(FakeModem(has_lines=True, obeys_dtr=False, takes_s12=False))
     assert deaf.doubt == "" and deaf.paid_s == pytest.approx(4.1, abs=0.2)  # the pulse, DCD's time, then +++
 
 
@@ -197,7 +218,7 @@ class Card:
 
 
 def test_after_a_power_cut_in_a_call_the_guard_time_is_still_known() -> None:
-    fake, card = FakeModem(s12=255), Card()
+    fake, card = FakeModem(s12=255, takes_s12=False), Card()
 
     async def run() -> None:
         before = Modem(CONFIG, HAYES, lambda *_: fake, lambda words: None, memory=card)

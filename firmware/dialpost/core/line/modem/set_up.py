@@ -15,6 +15,12 @@ PLAIN_WORDS = "ATQ0V1E0"
 
 GUARD_QUERY = "ATS12?"
 """Asks for the register of the escape sequence's guard time (Hayes; not in V.250)."""
+SHORTER_GUARD = "ATS12=10"
+"""A fifth of a second, where modems come with one. Both silences of a hang-up are paid for. Within data three plus
+signs never stand alone: PPP's frames begin and end with other bytes, and a stream that halts goes on for longer.
+"""
+SHORT_GUARD_S = 0.3
+"""What `SHORTER_GUARD` sets, and the margin."""
 _GUARD_UNIT_S, _GUARD_MARGIN_S, _MOST_IN_REGISTER = 0.02, 0.1, 255
 """Fiftieths of a second; and what is added, because modem and station do not count from the same moment."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from dialpost.core.line.modem.profile import HangUpWay, ModemProfile, ResultKind
-from dialpost.core.line.modem.set_up import GUARD_QUERY, guard_time_s
+from dialpost.core.line.modem.set_up import GUARD_QUERY, SHORT_GUARD_S, SHORTER_GUARD, guard_time_s
 from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.port import Port
 
@@ -93,8 +93,17 @@ async def _escape_after_silence(talk: ModemChannel, profile: ModemProfile, guard
 
 
 async def own_guard_s(talk: ModemChannel, profile: ModemProfile) -> float | None:
-    """The guard time that the modem reports; None if it reports none that can be trusted."""
-    if HangUpWay.ESCAPE not in profile.hang_up or talk.was_late:
+    """The guard time that the modem reports, made shorter if it can be; None if it reports none to be trusted."""
+    if HangUpWay.ESCAPE not in profile.hang_up:
+        return None
+    guard_s = await _told_guard_s(talk)
+    if guard_s is None or guard_s <= SHORT_GUARD_S or not (await talk.ask(SHORTER_GUARD)).is_ok:
+        return guard_s
+    return await _told_guard_s(talk)
+
+
+async def _told_guard_s(talk: ModemChannel) -> float | None:
+    if talk.was_late:
         return None
     answer = await talk.ask(GUARD_QUERY)
     return guard_time_s(answer.lines) if answer.is_ok and not talk.was_late else None
