@@ -237,6 +237,15 @@ async def test_no_log_is_made_on_trial_but_one_is_used(tmp_path: Path) -> None:
         opened(tmp_path).close()
 
 
+async def test_the_log_of_a_small_card_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Status:
+        f_blocks, f_frsize = 64 * 9, BLOCK_BYTES
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Status)
+    opened(tmp_path).close()
+    assert (tmp_path / "spool" / "log").stat().st_size == 9 * BLOCK_BYTES
+
+
 async def test_without_room_for_a_log_every_body_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise OSError(28, "No space left on device")

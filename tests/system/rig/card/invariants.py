@@ -157,9 +157,12 @@ async def _mail_faults(station: Path, promise: Promise) -> list[str]:
     try:
         if not (station / "queue.db").exists():
             return [f"there is no queue, but {len(promise.acknowledged)} messages"] if promise.acknowledged else []
-        store = await Store.open(station / "queue.db", bodies=spool.ids, ids_elsewhere=mailboxes.ids)
+        spool.prepare()
+        # Its close makes files of what is in the spool's log.
+        store = await Store.open(station / "queue.db", bodies=spool.ids, ids_elsewhere=mailboxes.ids, log=spool.log)
         try:
-            found = [f"the queue was opened with: {sentence}" for sentence in store.opening_report]
+            reports = (*spool.log.report, *store.opening_report)
+            found = [f"the queue was opened with: {sentence}" for sentence in reports]
             rows = await store.listing(states=frozenset(RecipientState), limit=1_000_000)
         finally:
             await store.close()

@@ -26,6 +26,8 @@ from dialpost.edge.mail.spool.log import BodyLog
 LOG_NAME = "log"
 LOG_BYTES = 16 * 1024 * 1024
 """Room for some 3,000 small messages; more that wait become files."""
+_SHARE = 64
+"""On a small card the log takes a 64th of it."""
 LONGEST_LOGGED = 65_536
 """A longer body is a file at once: for it a file's cost is small."""
 _FILES_AT_ONCE = 64
@@ -99,8 +101,10 @@ class LoggedBodies:
 
     def make(self) -> None:
         """Make the log; takes a second or two on a card. Without room for it every body stays a file."""
-        with contextlib.suppress(StorageError):
-            self._log = BodyLog.create(self._directory / LOG_NAME, self._size)
+        with contextlib.suppress(StorageError, OSError):
+            status = os.statvfs(self._directory)
+            size = min(self._size, status.f_blocks * status.f_frsize // _SHARE)
+            self._log = BodyLog.create(self._directory / LOG_NAME, size)
 
     def close(self) -> None:
         """Let go of the file."""
