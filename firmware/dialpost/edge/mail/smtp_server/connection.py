@@ -36,6 +36,7 @@ from dialpost.edge.mail.smtp_server.lines import (
     peer_address,
     wire_reply,
 )
+from dialpost.edge.mail.smtp_server.memory import release
 from dialpost.edge.mail.smtp_server.promises import Promises, all_acknowledged, is_reset
 from dialpost.edge.mail.smtp_server.unsearched import NO_HANDLER, Unsearched
 
@@ -103,6 +104,7 @@ class Connection(Unsearched, SMTP):
         for wait in (self._last_wait, self._tcp_wait):
             if wait is not None:
                 wait.cancel()
+        release(self, error)
         super().connection_lost(error)
 
     def data_received(self, data: bytes) -> None:

@@ -12,6 +12,7 @@ from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
 from dialpost.edge.mail.smtp_server.connection import Running
 from dialpost.edge.mail.smtp_server.dialogue import Door
+from dialpost.edge.mail.smtp_server.memory import use_small_buffers
 from dialpost.edge.mail.smtp_server.replies import GOING_DOWN
 from dialpost.edge.mail.smtp_server.session import Session
 
@@ -74,4 +75,5 @@ def smtp_protocol_factory(
     """The protocol factory for one listener. On SUBMISSIONS the session itself starts TLS, so that the limits also
     apply to clients that never complete the handshake: pass no `ssl` to `loop.create_server`.
     """
+    use_small_buffers()
     return SmtpServer(Door(policy, config, hostname, listener, tls_context))
