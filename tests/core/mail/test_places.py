@@ -3,7 +3,7 @@
 import pytest
 
 from dialpost.core.config.text import parse_config
-from dialpost.core.mail.places import hosts_to_knock_at, place_words, wanted_doors
+from dialpost.core.mail.places import Host, hosts_to_knock_at, place_words, wanted_doors
 
 STATION = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 NO_ETRN = '[etrn]\nuse = "never"\n'
@@ -28,25 +28,30 @@ def test_each_listener_has_its_doors() -> None:
 @pytest.mark.parametrize(
     ("text", "hosts"),
     [
-        (NO_ETRN + SMARTHOST, [("smtp.provider.example", 587)]),
-        (NO_ETRN + SMARTHOST + ROUTE, [("smtp.provider.example", 587), ("mx.partner.example", 2525)]),
+        (NO_ETRN + SMARTHOST, [Host("smtp.provider.example", 587)]),
+        (NO_ETRN + SMARTHOST + ROUTE, [Host("smtp.provider.example", 587), Host("mx.partner.example", 2525)]),
         (
             NO_ETRN + SMARTHOST + ROUTE + ROUTE.replace("a.example", "b.example"),
-            [("smtp.provider.example", 587), ("mx.partner.example", 2525)],
+            [Host("smtp.provider.example", 587), Host("mx.partner.example", 2525)],
         ),
         (
             SMARTHOST + '[etrn]\nuse = "always"\nhost = "etrn.provider.example"\nport = 26\n',
-            [("smtp.provider.example", 587), ("etrn.provider.example", 26)],
+            [Host("smtp.provider.example", 587), Host("etrn.provider.example", 26)],
         ),
-        (SMARTHOST, [("smtp.provider.example", 587), ("smtp.provider.example", 25)]),
+        (SMARTHOST, [Host("smtp.provider.example", 587), Host("smtp.provider.example", 25)]),
         (
             DIRECT + '[dns]\nservers = ["192.0.2.53", "192.0.2.54"]\nport = 5353\n',
-            [("192.0.2.53", 5353), ("192.0.2.54", 5353)],
+            [Host("192.0.2.53", 5353, is_name_server=True), Host("192.0.2.54", 5353, is_name_server=True)],
         ),
-        (DIRECT + ROUTE, [("mx.partner.example", 2525)]),
+        # ETRN without a host of its own has none to talk to.
+        (
+            '[outbound]\nvia = "mx"\n[dns]\nservers = ["192.0.2.53"]\n',
+            [Host("192.0.2.53", 53, is_name_server=True)],
+        ),
+        (DIRECT + ROUTE, [Host("mx.partner.example", 2525)]),
     ],
 )
-def test_who_is_knocked_at(text: str, hosts: list[tuple[str, int]]) -> None:
+def test_who_is_knocked_at(text: str, hosts: list[Host]) -> None:
     assert hosts_to_knock_at(parse_config(STATION + text)) == hosts
 
 

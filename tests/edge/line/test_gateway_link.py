@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from typing import Any
 
+import dns.message
 import pytest
 
 from dialpost.core.config.model import LinkKind
 from dialpost.core.line.link import DialResult
+from dialpost.core.mail.places import Host
 from dialpost.edge.line.gateway_link import DialupGateway, Gateway
 from fakes import VirtualTimeLoop, now, run_virtual
 
@@ -25,9 +28,9 @@ def deaf() -> Iterator[socket.socket]:
         yield made
 
 
-def at(served: socket.socket | asyncio.Server) -> tuple[str, int]:
+def at(served: socket.socket | asyncio.Server, *, is_name_server: bool = False) -> Host:
     host, port = (served.sockets[0] if isinstance(served, asyncio.Server) else served).getsockname()
-    return host, port
+    return Host(host, port, is_name_server)
 
 
 async def serve(sock: socket.socket | None = None) -> asyncio.Server:
@@ -38,7 +41,7 @@ async def serve(sock: socket.socket | None = None) -> asyncio.Server:
 class Link(DialupGateway):
     """Tells how often it has looked for the provider."""
 
-    def __init__(self, *hosts: tuple[str, int], timeout_s: float = HANGS_S) -> None:
+    def __init__(self, *hosts: Host, timeout_s: float = HANGS_S) -> None:
         super().__init__(hosts, timeout_s, try_s=HANGS_S, pause_s=0.02)
         self.looked = asyncio.Semaphore(0)
 
@@ -48,7 +51,7 @@ class Link(DialupGateway):
         return found
 
 
-def link(*hosts: tuple[str, int], timeout_s: float = HANGS_S) -> Link:
+def link(*hosts: Host, timeout_s: float = HANGS_S) -> Link:
     return Link(*hosts, timeout_s=timeout_s)
 
 
@@ -72,6 +75,44 @@ async def test_it_knocks_until_the_provider_answers(deaf: socket.socket) -> None
     server.close()
 
 
+async def test_a_name_server_is_asked_by_udp() -> None:
+    """Many answer only that. It answers the second query: a router drops packets while it dials."""
+
+    class Server(asyncio.DatagramProtocol):
+        asked = 0
+
+        def connection_made(self, transport: Any) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, addr: Any) -> None:
+            self.asked += 1
+            assert dns.message.from_wire(data).question[0].to_text() == ". IN NS"
+            if self.asked == 2:
+                self.transport.sendto(dns.message.make_response(dns.message.from_wire(data)).to_wire(), addr)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        host = Host("127.0.0.1", silent.getsockname()[1], is_name_server=True)
+        dialling = asyncio.create_task(link(host).dial())
+        transport, server = await asyncio.get_running_loop().create_datagram_endpoint(Server, sock=silent)
+        assert (await dialling).result is DialResult.CONNECTED
+        assert server.asked == 2
+        transport.close()
+
+
+async def test_a_name_server_that_is_not_there_is_no_answer() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as gone:
+        gone.bind(("127.3.5.7", 0))
+        host = Host("127.3.5.7", gone.getsockname()[1], is_name_server=True)
+    gateway = link(host)
+    dialling = asyncio.create_task(gateway.dial())
+    for _ in range(3):
+        await gateway.looked.acquire()
+    assert not dialling.done(), "a shut port is no answer: routers refuse while they dial"
+    dialling.cancel()
+    await asyncio.wait([dialling])
+
+
 async def test_any_of_the_hosts_will_do(deaf: socket.socket) -> None:
     server = await serve()
     assert (await link(at(deaf), at(server)).dial()).result is DialResult.CONNECTED
@@ -82,7 +123,7 @@ def test_why_it_did_not_come_up_is_reported_before_the_callers_deadline(deaf: so
     async def story() -> None:
         outcome = await link(at(deaf), timeout_s=60.0).dial()
         assert outcome.result is DialResult.TIMEOUT
-        assert f"127.0.0.1 port {at(deaf)[1]} can't be reached" in outcome.detail
+        assert f"127.0.0.1 port {at(deaf).port} can't be reached" in outcome.detail
         assert 50.0 < now() < 60.0
 
     run_virtual(story())
@@ -93,7 +134,7 @@ def test_a_name_that_is_not_found_is_reported(monkeypatch: pytest.MonkeyPatch) -
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     async def story() -> None:
-        outcome = await link(("no-such-host.invalid", 25)).dial()
+        outcome = await link(Host("no-such-host.invalid", 25)).dial()
         assert outcome.result is DialResult.TIMEOUT
         assert "no-such-host.invalid can't be found in DNS (Name or" in outcome.detail
 

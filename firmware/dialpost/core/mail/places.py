@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from dialpost.core.config.model import Config, Via
 from dialpost.core.mail.session import Listener
 
@@ -16,17 +18,27 @@ def wanted_doors(config: Config) -> dict[str, tuple[str, ...]]:
     }
 
 
-def hosts_to_knock_at(config: Config) -> list[tuple[str, int]]:
-    """The hosts that answer once a dialling router has its line: those the call talks to, otherwise the name
-    servers."""
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A host that answers once a dialling router has its line. A name server is asked by UDP: many answer only
+    that.
+    """
+
+    name: str
+    port: int
+    is_name_server: bool = False
+
+
+def hosts_to_knock_at(config: Config) -> list[Host]:
+    """The hosts that a call talks to, otherwise the name servers."""
     hosts = []
     if config.outbound.via is Via.SMARTHOST:
         hosts.append((config.outbound.smarthost, config.outbound.port))
     if config.etrn_wanted:
         hosts.append((config.etrn_host, config.etrn.port))
     hosts += [(route.host, route.port) for route in config.outbound.route]
-    known = [(name, port) for name, port in dict.fromkeys(hosts) if name]
-    return known or [(server, config.dns.port) for server in config.dns.servers]
+    known = [Host(name, port) for name, port in dict.fromkeys(hosts) if name]
+    return known or [Host(server, config.dns.port, is_name_server=True) for server in config.dns.servers]
 
 
 def place_words(host: str, port: int) -> str:

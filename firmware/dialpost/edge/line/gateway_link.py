@@ -3,7 +3,7 @@
 `DialupGateway`: the router dials when there is a packet to send, so `dial` tries to reach the provider until
 something answers. The router hangs up by its own idle timer: after `hang_up` no packet of ours keeps its line up,
 and while on line none is sent only to test it. A refused connection does not count as an answer, because routers
-refuse while they dial.
+refuse while they dial. If only name servers are known, they get a query by UDP.
 
 Runs in the daemon's event loop. `Gateway` is always up; it serves where code needs a Link.
 """
@@ -18,11 +18,16 @@ from collections.abc import Sequence
 
 from dialpost.core.config.model import LinkKind
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
+from dialpost.core.mail.places import Host
 
 TRY_S = 20.0
 """The longest attempt to connect; a router that dials holds it until the line is up."""
 PAUSE_S = 1.0
 """The pause between two attempts."""
+_QUERY = b"dp\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + b"\x00\x00\x02\x00\x01"
+"""Number, flags (recursion desired), one question: the root, NS, IN (RFC 1035 §4.1). What the answer says does not
+matter.
+"""
 
 
 class Gateway:
@@ -55,13 +60,13 @@ class Gateway:
 
 
 class DialupGateway:
-    """A router that dials by itself. `hosts` are (host, port) of the provider; one answer is enough."""
+    """A router that dials by itself. `hosts` are the provider's; one answer is enough."""
 
     kind = LinkKind.DIALUP_GATEWAY
 
     def __init__(
         self,
-        hosts: Sequence[tuple[str, int]],
+        hosts: Sequence[Host],
         timeout_s: float,
         *,
         try_s: float = TRY_S,
@@ -91,7 +96,7 @@ class DialupGateway:
                     why = found
                     await asyncio.sleep(self._pause_s)
         except TimeoutError:
-            why = why or f"{self._hosts[0][0]} does not answer"
+            why = why or f"{self._hosts[0].name} does not answer"
             return DialOutcome(DialResult.TIMEOUT, f"The router has no line yet, or the provider is down: {why}.")
 
     async def negotiate(self) -> DialOutcome:
@@ -121,26 +126,55 @@ class DialupGateway:
     async def _knock_all(self) -> str | None:
         """Try every host; None once any of them answered, else why the last one did not."""
         why = ""
-        for host, port in self._hosts:
-            found = await self._knock(host, port)
+        for host in self._hosts:
+            found = await self._knock(host)
             if found is None:
                 return None
             why = found
         return why
 
-    async def _knock(self, host: str, port: int) -> str | None:
+    async def _knock(self, host: Host) -> str | None:
         try:
             async with asyncio.timeout(self._try_s):
-                _, writer = await asyncio.open_connection(host, port)
+                await (self._query(host) if host.is_name_server else self._connect(host))
         except TimeoutError:
-            return f"{host} port {port} does not answer"
+            return f"{host.name} port {host.port} does not answer"
         except socket.gaierror as error:
-            return f"{host} can't be found in DNS ({error.strerror})"
+            return f"{host.name} can't be found in DNS ({error.strerror})"
         except OSError as error:
             why = errno.errorcode.get(error.errno or 0, "")
-            return f"{host} port {port} can't be reached ({error.strerror or why or error})"
-        writer.close()
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(self._try_s):
-                await writer.wait_closed()
+            return f"{host.name} port {host.port} can't be reached ({error.strerror or why or error})"
         return None
+
+    async def _connect(self, host: Host) -> None:
+        _, writer = await asyncio.open_connection(host.name, host.port)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+    async def _query(self, host: Host) -> None:
+        """Ask for the root's name servers until anything comes back: a router may drop packets while it dials."""
+        loop = asyncio.get_running_loop()
+        transport, waiting = await loop.create_datagram_endpoint(_Answer, remote_addr=(host.name, host.port))
+        try:
+            while not waiting.heard.done():
+                transport.sendto(_QUERY)
+                await asyncio.wait([waiting.heard], timeout=self._pause_s)
+            waiting.heard.result()
+        finally:
+            transport.close()
+
+
+class _Answer(asyncio.DatagramProtocol):
+    """`heard` is done with the first datagram; it raises the OSError of a port where nobody listens."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        if not self.heard.done():
+            self.heard.set_result(None)
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.heard.done():
+            self.heard.set_exception(exc)
