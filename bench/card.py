@@ -28,6 +28,7 @@ _SIZE = 4096
 _ROUNDS = 3
 _QUIET_S = 0.1
 """A disk without writes for this time is at rest."""
+_BACKLOG, _BACKLOG_SIZE = 400, 60_000
 _LATENCY_MS = 25
 _MOST_FLUSHES = {("queue", 1): 2.0, ("local", 1): 3.0, ("queue", 50): 0.3, ("local", 50): 0.3}
 _MOST_KB = {("queue", 1): 20, ("queue", 10): 12, ("local", 1): 40, ("local", 10): 20}
@@ -76,32 +77,43 @@ class Measured:
 def card(work: Path, amounts: Amounts) -> list[Row]:
     """Messages a second, flushes and bytes, on a fast disk and on a slow card."""
     enter_mount_namespace()
+    rounds = min(amounts.rounds, _ROUNDS)
     rows: list[Row] = []
     for what, pace, messages in (
-        ("fast disk", AT_ONCE, amounts.messages),
+        ("fast disk", AT_ONCE, amounts.on_fast_disk),
         ("slow card", SLOW, amounts.on_slow_card),
     ):
         for mode in RECIPIENTS:
-            with _pair(work, f"{what.split()[0]}-{mode}", pace) as pair:
-                if pace is SLOW:
-                    rows += _shown([_device(kilobytes, pair) for kilobytes in (4, 1000)])
-                for sessions, number in messages.items():
-                    _cell(pair, mode, sessions, number, min(amounts.rounds, _ROUNDS))
+            for sessions, number in messages.items():
+                with _pair(work, pace) as pair:
+                    _cell(pair, mode, sessions, number, rounds)
                     rows += _shown(_rows(what, mode, sessions, pair))
-                if pace is SLOW:
-                    rows += _shown(_latency(mode, pair, amounts.lone))
-    return rows
+                    if pace is SLOW and sessions == 1:
+                        rows += _shown(_latency(mode, pair, amounts.lone))
+    return rows + _with_backlog(work, amounts.on_slow_card[10], rounds)
+
+
+def _with_backlog(work: Path, messages: int, rounds: int) -> list[Row]:
+    """The line has been down for long: more waits than a server keeps in a buffer or a log of its own."""
+    with _pair(work, SLOW) as pair:
+        rows = _shown([_device(kilobytes, pair) for kilobytes in (4, 1000)])
+        for one in pair:
+            offer(one.server, "queue", messages=_BACKLOG, sessions=10, size=_BACKLOG_SIZE)
+            settle(one.server)
+        _cell(pair, "queue", 10, messages, rounds)
+        backlog = f", {_BACKLOG * _BACKLOG_SIZE / 1e6:.0f} MB waiting"
+        return rows + _shown(_rows("slow card", "queue", 10, pair, backlog))
 
 
 @contextlib.contextmanager
-def _pair(work: Path, name: str, pace: Pace) -> Iterator[list[Measured]]:
-    """Both servers, each on a new disk, a little used."""
+def _pair(work: Path, pace: Pace) -> Iterator[list[Measured]]:
+    """Both servers, each on a new disk."""
     with contextlib.ExitStack() as stack:
         pair = []
         for make in MAKERS:
-            disk = SlowCard(work, f"{name}-{make.__name__}", pace)
+            disk = SlowCard(work, f"card-{make.__name__}", pace)
             stack.callback(disk.close)
-            server = make(disk.mountpoint / "server", work / "logs" / f"{make.__name__}-{name}")
+            server = make(disk.mountpoint / "server", work / "logs" / f"{make.__name__}-card")
             stack.callback(server.stop)
             pair.append(Measured(server, disk))
         yield pair
@@ -118,8 +130,9 @@ def _cell(pair: list[Measured], mode: str, sessions: int, messages: int, rounds:
             one.offer(mode, messages, sessions)
 
 
-def _rows(what: str, mode: str, sessions: int, pair: list[Measured]) -> list[Row]:
-    cell = f"{mode}, {sessions} session{'s' * (sessions > 1)}"
+def _rows(what: str, mode: str, sessions: int, pair: list[Measured], backlog: str = "") -> list[Row]:
+    cell = f"{mode}, {sessions} session{'s' * (sessions > 1)}{backlog}"
+    most_flushes, most_kb = (None if backlog else most.get((mode, sessions)) for most in (_MOST_FLUSHES, _MOST_KB))
     ours, theirs = (statistics.median(one.rates) for one in pair)
     wanted = 0.8 if what == "fast disk" and sessions == 1 else 1.0
     rate = Row(
@@ -136,8 +149,8 @@ def _rows(what: str, mode: str, sessions: int, pair: list[Measured]) -> list[Row
     journal = [one.written.journal_bytes / one.messages / 1000 for one in pair]
     return [
         rate,
-        _at_most(what, f"{cell}: flushes", flushes, "a message", _MOST_FLUSHES.get((mode, sessions))),
-        _at_most(what, f"{cell}: written", kilobytes, "kB/message", _MOST_KB.get((mode, sessions))),
+        _at_most(what, f"{cell}: flushes", flushes, "a message", most_flushes),
+        _at_most(what, f"{cell}: written", kilobytes, "kB/message", most_kb),
         _at_most(what, f"{cell}: of that, ext4's journal", journal, "kB/message", None),
     ]
 

@@ -29,6 +29,7 @@ class Amounts:
     many: int  # "100,000 queued"
     idle_s: float  # how long the card of an idle board is watched
     on_card: dict[int, int]  # bytes of a message -> messages sent to a board with a card
+    on_fast_disk: dict[int, int]  # sessions -> messages, where a flush is free
     on_slow_card: dict[int, int]  # sessions -> messages, on the simulated slow card
     lone: int  # messages sent one by one to it
     cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
@@ -43,6 +44,7 @@ FULL = Amounts(
     many=100_000,
     idle_s=600,
     on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
+    on_fast_disk={1: 300, 10: 800, 50: 1200},
     on_slow_card={1: 100, 10: 300, 50: 600},
     lone=60,
     strangers=100,
@@ -55,6 +57,7 @@ QUICK = Amounts(
     many=5000,
     idle_s=60,
     on_card={4_000: 10},
+    on_fast_disk={1: 100, 10: 400, 50: 600},
     on_slow_card={1: 40, 10: 100, 50: 200},
     lone=20,
     cells=("C/postfix-2/off",),

@@ -119,6 +119,7 @@ class SlowCard:
         subprocess.run(["umount", self._served], check=False)
         self._server.stop()
         self._image.unlink()
+        self.mountpoint.rmdir()
 
 
 def _journal(image: Path) -> list[str]:
