@@ -151,7 +151,7 @@ def _rows(what: str, mode: str, sessions: int, pair: list[Measured], backlog: st
         rate,
         _at_most(what, f"{cell}: flushes", flushes, "a message", most_flushes),
         _at_most(what, f"{cell}: written", kilobytes, "kB/message", most_kb),
-        _at_most(what, f"{cell}: of that, ext4's journal", journal, "kB/message", None),
+        _at_most(what, f"{cell}: of that, journal", journal, "kB/message", None),
     ]
 
 

@@ -71,7 +71,7 @@ def show(row: Row) -> None:
     ratio = f"{row.dialpost / row.postfix:.2f}" if row.dialpost and row.postfix else ""
     kept = {True: "kept", False: "NOT KEPT", None: ""}[row.kept]
     what = f"{row.section}: {row.what}"
-    print(f"{what:<58} {ours:>12} {theirs:>12} {ratio:>6} {row.unit:<11} {row.promise:<29} {kept}", flush=True)
+    print(f"{what:<64} {ours:>12} {theirs:>12} {ratio:>6} {row.unit:<11} {row.promise:<29} {kept}", flush=True)
 
 
-HEADING = f"{'':<58} {'Dialpost':>12} {'Postfix':>12} {'ratio':>6}"
+HEADING = f"{'':<64} {'Dialpost':>12} {'Postfix':>12} {'ratio':>6}"
