@@ -28,6 +28,7 @@ from call import calls
 from call_model.matrix import call_model
 from calls_model import calls_model
 from card import card
+from empty_call import empty_calls
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
 from memory import memory
@@ -56,6 +57,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "large": large_queue,
     "client": client_on_the_wire,
     "call": calls,
+    "empty-call": empty_calls,
     "call-model": call_model,
     "calls-model": calls_model,
     "image": image,

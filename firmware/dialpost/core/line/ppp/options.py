@@ -200,10 +200,11 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         # Compression needs a window in memory at both ends; 15 bits (32 kB) is what peers offer.
         "deflate 15,15" if request.compression else "noccp",
         "bsdcomp 15,15" if request.compression else "",
-        # A request and its answer take seconds on a satellite line.
-        f"lcp-restart {10 if slow else 3}",
+        # A request and its answer take seconds on a satellite line. Elsewhere the first request is often lost to a
+        # provider that begins to listen a moment after CONNECT; one too many is harmless (RFC 1661 §4.3).
+        f"lcp-restart {10 if slow else 1}",
+        f"lcp-max-configure {10 if slow else 30}",
         f"ipcp-restart {10 if slow else 3}",
-        "lcp-max-configure 10",
         *_echoes(request),
         "nopersist",
         "ipparam dialpost",
