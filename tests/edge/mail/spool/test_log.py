@@ -71,7 +71,7 @@ def test_what_is_forgotten_makes_room_for_more(log: BodyLog) -> None:
     while log.has_room(9000):
         number += 1
         log.append([entry(number, 9000)])
-    assert number == 10  # three blocks each, of 31, and one stays free
+    assert number == 10  # three blocks each, of 30 between the head and its copy
     log.forget(2)
     assert not log.has_room(9000), "the oldest is still needed"
     log.forget(1)
@@ -132,6 +132,17 @@ def test_a_group_inside_a_message_is_no_group(log: BodyLog) -> None:
     assert 77 not in reopened(log).numbers()
 
 
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_the_heads_copy_will_do(log: BodyLog, is_empty: bool) -> None:
+    log.append([entry(1)])
+    if is_empty:
+        log.forget(1)
+        log.reset()
+    with log.path.open("r+b") as file:
+        file.write(b"rot")
+    assert reopened(log).numbers() == ([] if is_empty else [1])
+
+
 def test_a_group_that_got_lost_is_noticed(log: BodyLog) -> None:
     for number in (1, 2, 3):
         log.append([entry(number)])
@@ -178,11 +189,19 @@ def test_a_message_logged_again_is_there_once(log: BodyLog) -> None:
         assert one.read(1) == b"newer"
 
 
+def log_of_two_blocks(directory: Path) -> bytes:
+    made = BodyLog.create(directory / "made", SIZE)
+    made.close()
+    content = made.path.read_bytes()
+    made.path.unlink()
+    return content[:BLOCK_BYTES] * 2
+
+
 def test_what_is_not_a_log(tmp_path: Path) -> None:
     path = tmp_path / "log"
     with pytest.raises(FileNotFoundError):
         BodyLog.open(path)
-    for content in (b"", bytes(2 * BLOCK_BYTES), b"x" * SIZE):
+    for content in (b"", b"x", bytes(2 * BLOCK_BYTES), b"x" * SIZE, log_of_two_blocks(tmp_path)):
         path.write_bytes(content)
         with pytest.raises(StorageError, match="not a log of the spool"):
             BodyLog.open(path)

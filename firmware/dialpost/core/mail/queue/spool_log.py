@@ -1,10 +1,10 @@
 """The bytes of the spool's log: a head, and groups of records in a ring of blocks.
 
-The head is the first block: it holds the log's salt, drawn when the log was made, and whether the log was left
-empty. Every group starts with that salt, which nobody outside knows: content of a message, met by a scan in the
-middle of an overwritten group, can never pass for a group. A group is written at once and begins at a block, so no
-write touches a block that holds another group. A sequence number orders the groups, and each says which is the
-oldest that is still needed.
+The head is the first block, and the last one holds a copy: the log's salt, drawn when the log was made, and whether
+the log was left empty. Every group starts with that salt, which nobody outside knows: content of a message, met by
+a scan in the middle of an overwritten group, can never pass for a group. A group is written at once and begins at a
+block, so no write touches a block that holds another group. A sequence number orders the groups, and each says
+which is the oldest that is still needed.
 
 Numbers are little-endian. A record is a queue number, the length of its note and of its body, and these two.
 """

@@ -55,7 +55,7 @@ class BodyLog:
     def __init__(self, path: Path, descriptor: int, size: int, head: Head) -> None:
         self._path = path
         self._descriptor = descriptor
-        self._size = size
+        self._end = size - BLOCK_BYTES  # where the head's copy is
         self._salt = head.salt
         self._sequence = head.sequence
         self._is_marked_empty = head.is_empty
@@ -81,8 +81,9 @@ class BodyLog:
                 head = Head(secrets.token_bytes(SALT_BYTES), 1, is_empty=True)
                 file.write(head_block(head))
                 # Real zeros: a block that was only reserved costs a commit of the journal when it is first written.
-                for at in range(BLOCK_BYTES, size, _ZEROS_AT_ONCE):
-                    file.write(bytes(min(_ZEROS_AT_ONCE, size - at)))
+                for at in range(BLOCK_BYTES, size - BLOCK_BYTES, _ZEROS_AT_ONCE):
+                    file.write(bytes(min(_ZEROS_AT_ONCE, size - BLOCK_BYTES - at)))
+                file.write(head_block(head))
                 file.flush()
                 os.fsync(file.fileno())
             making.rename(path)
@@ -100,8 +101,10 @@ class BodyLog:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             size = os.fstat(descriptor).st_size
             head = read_head(os.pread(descriptor, BLOCK_BYTES, 0))
-            if head is None or size < 2 * BLOCK_BYTES:
-                raise StorageError(f"{path} is not a log of the spool, or its first block is damaged")
+            if head is None and size > BLOCK_BYTES:
+                head = read_head(os.pread(descriptor, BLOCK_BYTES, size - BLOCK_BYTES))
+            if head is None or size % BLOCK_BYTES or size < 3 * BLOCK_BYTES:
+                raise StorageError(f"{path} is not a log of the spool, or both copies of its head are damaged")
             log = cls(path, descriptor, size, head)
             if not head.is_empty:
                 log._find_groups()
@@ -130,14 +133,14 @@ class BodyLog:
 
     def _scan(self) -> Iterator[_Kept]:
         at, window, window_at = BLOCK_BYTES, b"", 0
-        while at < self._size:
+        while at < self._end:
             if not window_at <= at < window_at + len(window):
                 window, window_at = os.pread(self._descriptor, _SCAN_BYTES, at), at
                 if not window:
                     return
             length = group_length(self._salt, window[at - window_at : at - window_at + BLOCK_BYTES])
             group = None
-            if length is not None and at + length <= self._size:
+            if length is not None and at + length <= self._end:
                 group = read_group(self._salt, os.pread(self._descriptor, length, at))
             if group is not None:
                 yield _Kept(group, at)
@@ -206,7 +209,7 @@ class BodyLog:
     @property
     def largest_group_bytes(self) -> int:
         """The most bytes of entries (`LogEntry.size`) for one `append`: a quarter of the log."""
-        return self._size // 4 - 2 * BLOCK_BYTES
+        return self._end // 4 - 2 * BLOCK_BYTES
 
     def has_room(self, content: int) -> bool:
         """Whether entries of `content` bytes (`LogEntry.size`) fit as one group."""
@@ -216,10 +219,10 @@ class BodyLog:
     def _place_for(self, length: int) -> int | None:
         """Where a group of `length` bytes can begin. A block stays free, so that a full ring is no empty one."""
         if not self._kept:
-            return self._next_at if self._next_at + length <= self._size else BLOCK_BYTES
+            return self._next_at if self._next_at + length <= self._end else BLOCK_BYTES
         tail = self._kept[0].at
         if self._next_at > tail:
-            if self._next_at + length <= self._size:
+            if self._next_at + length <= self._end:
                 return self._next_at
             return BLOCK_BYTES if BLOCK_BYTES + length < tail else None
         return self._next_at if self._next_at + length < tail else None
@@ -233,7 +236,7 @@ class BodyLog:
             assert at is not None, "append without room"
         try:
             if self._is_marked_empty:
-                self._write(head_block(Head(self._salt, self._sequence, is_empty=False)), 0)
+                self._write_head(is_empty=False)
             self._write(data, at)
             os.fdatasync(self._descriptor)
         except OSError:
@@ -252,7 +255,7 @@ class BodyLog:
 
         An eighth of the log at once, so that the next groups find room, too. Raises: OSError.
         """
-        wanted, found = max(content, self._size // 8), []
+        wanted, found = max(content, self._end // 8), []
         with self._guard:
             for kept in list(self._kept):
                 if wanted <= 0:
@@ -269,12 +272,17 @@ class BodyLog:
             if self._home:
                 return False
             if not self._is_marked_empty:
-                self._write(head_block(Head(self._salt, self._sequence, is_empty=True)), 0)
+                self._write_head(is_empty=True)
                 os.fdatasync(self._descriptor)
                 self._is_marked_empty = True
             self._kept.clear()
             self._next_at = BLOCK_BYTES
             return True
+
+    def _write_head(self, *, is_empty: bool) -> None:
+        block = head_block(Head(self._salt, self._sequence, is_empty))
+        self._write(block, 0)
+        self._write(block, self._end)
 
     def _write(self, data: bytes, at: int) -> None:
         rest = memoryview(data)

@@ -78,7 +78,8 @@ class LoggedBodies:
             return self._size > 0
         if self._log.missing:
             self.report.append(
-                f"The spool's log is damaged: {self._log.missing} of its groups of messages are lost."
+                f"The spool's log is damaged: {self._log.missing} groups of messages in it can't be read. "
+                "Those that the queue knows are held; others, accepted just before the stop, may be lost."
             )
         return False
 
