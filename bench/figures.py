@@ -26,6 +26,8 @@ class Amounts:
     messages: dict[int, int]  # sessions -> messages
     counted: int  # messages whose writes are counted
     queued: int  # "10,000 queued"
+    accepted: int  # messages after which memory is flat
+    logins: int  # over TLS, one after another
     many: int  # "100,000 queued"
     idle_s: float  # how long the card of an idle board is watched
     on_card: dict[int, int]  # bytes of a message -> messages sent to a board with a card
@@ -41,6 +43,8 @@ FULL = Amounts(
     messages={1: 500, 10: 2000, 50: 3000},
     counted=1000,
     queued=10_000,
+    accepted=30_000,
+    logins=2000,
     many=100_000,
     idle_s=600,
     on_card={4_000: 100, 100_000: 20, 1_000_000: 5},
@@ -54,6 +58,8 @@ QUICK = Amounts(
     messages={1: 100, 10: 400, 50: 600},
     counted=200,
     queued=2000,
+    accepted=3000,
+    logins=300,
     many=5000,
     idle_s=60,
     on_card={4_000: 10},

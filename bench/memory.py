@@ -2,30 +2,95 @@
 
 from __future__ import annotations
 
+import base64
 import smtplib
+import ssl
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rig.mailboxes import make_message
 from rig.ports import free_port
 from rig.servers.chroots import Chroot
-from rig.station import provider_at
+from rig.station import PASSWORD, provider_at
 
 from contenders import LOCAL, WORLD, Dialpost, offer, settle
 from figures import Amounts, Row, show
 
+_OPEN = 50
+_AT_ONCE = 10
+
 
 def memory(work: Path, amounts: Amounts) -> list[Row]:
     """Resident memory of the daemon."""
+    return [*_logins(work, amounts), *_messages(work, amounts)]
+
+
+class _Notes:
+    """The rows so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def __call__(self, what: str, kilobytes: float, promised: float, unit: str = "MB") -> None:
+        amount = kilobytes * 1024 / {"kB": 1e3, "MB": 1e6}[unit]
+        promise = f"at most {promised:g} {unit}"
+        self.rows.append(Row("resident memory", what, amount, None, unit, promise, amount <= promised))
+        show(self.rows[-1])
+
+
+def _logins(work: Path, amounts: Amounts) -> list[Row]:
+    """What mail programs leave behind that log in over TLS, and what each costs while it is connected."""
+    contender = Dialpost(work / "logins", work / "logs" / "logins")
+    note = _Notes()
+    try:
+        for number, way in enumerate(("STARTTLS", "implicit TLS")):
+            before = resident_kb(contender.pid)
+            opened = [_logged_in(contender, number) for _ in range(_OPEN)]
+            note(f"each of {_OPEN} open sessions, {way}", (resident_kb(contender.pid) - before) / _OPEN, 60, "kB")
+            for client in opened:
+                client.quit()
+            contender.station.stop()
+            contender.station.start()
+
+        def log_in(number: int) -> None:
+            _logged_in(contender, number).quit()
+
+        with ThreadPoolExecutor(_AT_ONCE) as clients:
+            for _ in clients.map(log_in, range(amounts.logins)):
+                pass
+        note(f"{amounts.logins:,} logins over TLS", resident_kb(contender.pid), 60)
+    finally:
+        contender.stop()
+    return note.rows
+
+
+def _logged_in(contender: Dialpost, number: int) -> smtplib.SMTP:
+    """A client that has logged in, half of them by STARTTLS."""
+    client: smtplib.SMTP
+    if number % 2:
+        client = smtplib.SMTP_SSL("127.0.0.1", contender.station.submissions_port, "client.example", context=_ANY)
+    else:
+        client = smtplib.SMTP("127.0.0.1", contender.station.submission_port, "client.example")
+        client.starttls(context=_ANY)
+    client.ehlo()
+    code, words = client.docmd("AUTH", "PLAIN " + base64.b64encode(f"\0anna\0{PASSWORD}".encode()).decode())
+    if code != 235:
+        raise RuntimeError(f"no login: {code} {words!r}")
+    return client
+
+
+def _any_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+_ANY = _any_certificate()
+
+
+def _messages(work: Path, amounts: Amounts) -> list[Row]:
     contender = Dialpost(work / "memory", work / "logs" / "memory")
-    rows = []
-
-    def note(what: str, kilobytes: float, promised_mb: float | None) -> None:
-        megabytes = kilobytes * 1024 / 1e6
-        promise = f"at most {promised_mb:g} MB" if promised_mb else ""
-        kept = megabytes <= promised_mb if promised_mb else None
-        rows.append(Row("resident memory", what, megabytes, None, "MB", promise, kept))
-        show(rows[-1])
-
+    note = _Notes()
     try:
         note("idle", resident_kb(contender.pid), 60)
         offer(contender, "queue", messages=amounts.queued, sessions=10, size=1024)
@@ -41,9 +106,20 @@ def memory(work: Path, amounts: Amounts) -> list[Row]:
             settle(contender)
             note(f"a 50 MB message {what} adds", peak_kb(contender.pid) - before, 8)
         note("a 50 MB message going out adds", _grows_by_sending(contender, work), 8)
+        note(f"{amounts.accepted:,} messages to a mailbox add", _grows_by_accepting(contender, amounts), 3)
     finally:
         contender.stop()
-    return rows
+    return note.rows
+
+
+def _grows_by_accepting(contender: Dialpost, amounts: Amounts) -> int:
+    """How much messages add once a third of as many have come: by then every cache is full."""
+    offer(contender, "local", messages=amounts.accepted // 3, sessions=10, size=1024)
+    settle(contender)
+    before = resident_kb(contender.pid)
+    offer(contender, "local", messages=amounts.accepted, sessions=10, size=1024)
+    settle(contender)
+    return resident_kb(contender.pid) - before
 
 
 def _calm(contender: Dialpost) -> int:
