@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from call_cells import PROVIDERS, SETS, Cell
 from call_model.line import LineRate
 from call_model.perfect import perfect_in_run_s, waiting, waits
-from call_model.play import messages
+from call_model.play import messages, received
 from call_model.providers import KINDS
 from provider_log import read
 
@@ -34,7 +34,8 @@ def proof(cell: Cell, log: str) -> Proof:
     mail, kind, places = SETS[cell.mail_set], PROVIDERS[cell.provider].kind, KINDS[cell.provider].connections
     line, tls = LineRate(mail.line.rate_bps, mail.line.rtt_s), cell.tls == "shipped"
     seen = read(kind, log)
-    content = waiting(messages(mail.inbound, "in"), messages(mail.outbound, "out"), tls=tls)
+    inbound = [received(one, kind) for one in messages(mail.inbound, "in")]
+    content = waiting(inbound, messages(mail.outbound, "out"), tls=tls)
     return Proof(
         seen.connections,
         waits(kind, seen, tls=tls),

@@ -26,6 +26,7 @@ from rig.servers.chroots import missing
 
 from call import calls
 from call_model.matrix import call_model
+from call_table import call_table
 from calls_model import calls_model
 from card import card
 from empty_call import empty_calls
@@ -57,6 +58,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "large": large_queue,
     "client": client_on_the_wire,
     "call": calls,
+    "call-table": call_table,
     "empty-call": empty_calls,
     "call-model": call_model,
     "calls-model": calls_model,
@@ -106,7 +108,7 @@ def main() -> int:
 
 def lacking(section: str) -> str:
     """What a section needs that is missing, and how to get it; "" if nothing is."""
-    if section in {"call-model", "calls-model"}:
+    if section in {"call-model", "calls-model", "call-table"}:
         return ""
     if section == "image":
         return image_needs()

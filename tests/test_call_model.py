@@ -138,7 +138,10 @@ def test_a_header_costs_some_bytes_where_the_connection_is_known() -> None:
 
 
 def test_what_a_perfect_station_needs_is_counted_by_hand() -> None:
-    """1,000 bytes a second. PPP: 4 round trips and 0.7 s; ETRN and the last message half of one each."""
+    """1,000 bytes a second. PPP: 4 round trips and 0.7 s; ETRN and the last message half of one each.
+
+    Frames of 10 bytes: of n round trips 2n - 1, because the content has its own.
+    """
     line, times = LineRate(8000, 1.0), LinkTimes()
     postfix = replace(KINDS["postfix-2"], begins_s=0.0, starts_s=0.0)
     exim = replace(KINDS["exim"], begins_s=0.0, starts_s=0.0, between_s=0.0)
@@ -151,7 +154,14 @@ def test_what_a_perfect_station_needs_is_counted_by_hand() -> None:
             (exim, Waiting(0, 3, 0, 3000)),
         )
     ]
-    assert found == pytest.approx([4.7 + 3 + 5 + 1, 4.7 + 3 + 5 + 3 + 2, 4.7 + 3 + 4 + 2 + 3, 4.7 + 3.5 + 3])
+    assert found == pytest.approx(
+        [
+            4.7 + 3 + 5.09 + 1,
+            4.7 + 3 + 5.09 + 3.05 + 2,
+            4.7 + 3 + 4.07 + 2 * 1.01 + 3,
+            4.7 + 3.5 + 3,
+        ]
+    )
 
 
 def test_the_real_station_makes_a_call_in_it() -> None:

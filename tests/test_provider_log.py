@@ -10,6 +10,7 @@ from call_cells import Cell
 from call_model.line import LineRate
 from call_model.perfect import Waiting, perfect_in_run_s, waits
 from call_proof import proof
+from call_table import table
 from provider_log import Delivery, ProviderLog, read
 
 LINE = LineRate(8000, 1.0)  # 1,000 bytes a second
@@ -78,17 +79,20 @@ def test_sendmail_says_when_each_was_over() -> None:
 
 
 def test_a_run_is_counted_by_hand() -> None:
-    """PPP 4.7 s, ETRN 3 round trips; five round trips for a first message, three for another; 1,000 bytes each."""
+    """PPP 4.7 s, ETRN 3 round trips; five round trips for a first message, three for another; 1,000 bytes each.
+
+    Frames of 10 bytes: nine of a first message, five of another.
+    """
     first, again = Delivery(10.0, 2.0, connects=True), Delivery(15.0, 3.0, connects=False)
     others = [Delivery(11.0, 3.0, connects=True), Delivery(15.5, 3.0, connects=False)]
     run = ProviderLog([first, again, *others], begins_s=0.5)
     assert waits("postfix", run, tls=False) == 16
     assert run.own_s(2) == pytest.approx((12.0 + 12.5) - (10.0 + 11.0))
     in_run_s = perfect_in_run_s(LINE, "postfix", 2, run, MAIL, tls=False)
-    assert in_run_s == pytest.approx(4.7 + 3 + 0.5 + 5 + (6 + 3.5 + 4) / 2)
+    assert in_run_s == pytest.approx(4.7 + 3 + 0.5 + 5.09 + (6.1 + 3.5 + 4) / 2)
     # Three places were never taken at once: what held the provider back isn't known, and the line needs longer.
     assert run.own_s(3) == 0.0
-    assert perfect_in_run_s(LINE, "postfix", 20, run, MAIL, tls=False) == pytest.approx(4.7 + 3 + 0.5 + 5 + 4)
+    assert perfect_in_run_s(LINE, "postfix", 20, run, MAIL, tls=False) == pytest.approx(4.7 + 3 + 0.5 + 5.09 + 4)
     assert perfect_in_run_s(LINE, "sendmail", 1, ProviderLog([]), MAIL, tls=False) == pytest.approx(4.7 + 3)
 
 
@@ -108,6 +112,26 @@ def test_a_cells_rows_say_what_a_perfect_station_would_have_needed() -> None:
     assert row["C/postfix-2/off ratio to the limit"].kept is False
 
 
+def run_of(across_s: float, ratio: float, **more: object) -> dict[str, object]:
+    known = {"across_s": across_s, "inbound_s": across_s, "outbound_s": 1.0, "ratio": ratio, "stranded": 0}
+    return {**known, "limit_s": 10.0, "promised": 1.5, "proof": {"perfect_s": 8.0}, **more}
+
+
+def test_the_table_begins_with_what_is_weaker_than_it_should_be() -> None:
+    kept, missed = run_of(14.0, 1.4), run_of(18.0, 1.8)
+    matrix = {
+        "kept": {"dialpost": kept, "postfix": run_of(15.0, 1.5)},
+        "impossible": {"dialpost": run_of(20.0, 2.0, proof={"perfect_s": 16.0})},
+        "missed": {"dialpost": missed, "postfix": run_of(9.0, 0.9, stranded=2)},
+        "slower": {"dialpost": kept, "postfix": run_of(10.0, 1.0)},
+        "unmeasured": {"postfix": kept},
+    }
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table(matrix)[2:]]
+    assert [row[0] for row in rows] == ["slower", "missed", "kept", "impossible"]
+    assert rows[1] == ["missed", "18", "18 / 1", "9, 2 left behind", "2.00", "10", "1.80", "**1.50**", "8", "2.25"]
+    assert [row[7] for row in rows] == ["1.50, kept", "**1.50**", "1.50, kept", "1.50, impossible"]
+
+
 def test_no_run_is_faster_than_its_perfect_station() -> None:
     """Made-up providers on a line that costs round trips, bytes and more; logged with what their logs leave out."""
     for seed in range(300):
@@ -121,7 +145,7 @@ def test_no_run_is_faster_than_its_perfect_station() -> None:
             place = min(range(places), key=lambda one: free_s[one])
             connects = not is_open[place] or chance.random() < 0.2
             began_s = free_s[place] + (chance.uniform(0, 0.5) if is_open[place] else 0.0)
-            line_s = max(began_s + (4 if connects else 2), line_s) + size / 1000
+            line_s = max(began_s + (4.09 if connects else 2.05), line_s) + size / 1000
             ended_s = line_s + 1 + chance.choice((0.0, chance.uniform(0, 1)))
             free_s[place], is_open[place] = ended_s, True
             deliveries.append(Delivery(ended_s, ended_s - began_s, connects))

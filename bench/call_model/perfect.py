@@ -2,7 +2,8 @@
 
 It counts what no station can spare: PPP's exchanges and the bytes of both ways, the round trips that this mail
 program waits for, its processes' starts, the pauses between its messages, and its number of connections. A perfect
-station answers at once, has no queue anywhere, and neither its replies nor headers and envelopes cost bytes.
+station answers at once and has no queue anywhere. Headers and envelopes cost no bytes, and each command or reply
+nothing but its frame.
 """
 
 from __future__ import annotations
@@ -69,8 +70,9 @@ def perfect_in_run_s(
     inbound_s = 0.0
     if log.deliveries:
         lanes = min(places, len(log.deliveries))
-        opening_s = round_trips(name, first=True, tls=tls) * line.rtt_s
-        all_s = waits(name, log, tls=tls) * line.rtt_s + log.own_s(places)
+        opening_s = _message_s(line, name, first=True, tls=tls)
+        all_s = sum(_message_s(line, name, first=one.connects, tls=tls) for one in log.deliveries)
+        all_s += log.own_s(places)
         inbound_s = log.begins_s + _filled_s(line, mail, lanes, opening_s, all_s - lanes * opening_s)
     return _across_s(line, LinkTimes(), mail, inbound_s, 0.0)
 
@@ -87,6 +89,12 @@ def round_trips(name: str, *, first: bool, tls: bool) -> int:
     return _NEXT[name]
 
 
+def _message_s(line: LineRate, name: str, *, first: bool, tls: bool) -> float:
+    """Its round trips, and the frames of commands and replies; its content has bytes of its own."""
+    trips = round_trips(name, first=first, tls=tls)
+    return trips * line.rtt_s + line.seconds((2 * trips - 1) * _FRAME_BYTES)
+
+
 def _across_s(line: LineRate, times: LinkTimes, mail: Waiting, inbound_s: float, greets_after_s: float) -> float:
     """`inbound_s`: from ETRN on."""
     ppp_s = times.exchanges * line.rtt_s + line.seconds(2 * times.bytes_each_way)
@@ -101,8 +109,8 @@ def _lanes_s(line: LineRate, kind: ProviderKind, mail: Waiting, *, tls: bool) ->
     lanes = min(kind.connections, mail.inbound)
     pause_s = kind.between_s + kind.gap_s
     reuses = not (tls and kind.name == "postfix")  # Postfix reuses no connection with TLS
-    opening_s = kind.starts_s + round_trips(kind.name, first=True, tls=tls) * line.rtt_s + pause_s
-    more_s = round_trips(kind.name, first=not reuses, tls=tls) * line.rtt_s + pause_s
+    opening_s = kind.starts_s + _message_s(line, kind.name, first=True, tls=tls) + pause_s
+    more_s = _message_s(line, kind.name, first=not reuses, tls=tls) + pause_s
     return _filled_s(line, mail, lanes, opening_s, (mail.inbound - lanes) * more_s)
 
 

@@ -52,7 +52,8 @@ class Scene:
 
     def perfect_s(self, *, tls: bool) -> float:
         """What a perfect station would have needed."""
-        mail = waiting(messages(self.inbound, "in"), messages(self.outbound, "out"), tls=tls)
+        inbound = [received(one, self.provider.name) for one in messages(self.inbound, "in")]
+        mail = waiting(inbound, messages(self.outbound, "out"), tls=tls)
         return perfect_s(self.line, self.provider, self.times, mail, tls=tls)
 
 
@@ -119,7 +120,7 @@ class _Play:
         try:
             await station.accounts.add("anna", PASSWORD)
             await submit(self._network, messages(self._scene.outbound, "out"))
-            inbound = [Message(_received(one, kind)) for one in messages(self._scene.inbound, "in")]
+            inbound = [Message(received(one, kind.name)) for one in messages(self._scene.inbound, "in")]
             provider.queue.extend(reversed(inbound) if kind.name == "postfix" else inbound)  # as in the real cells
             watching = asyncio.create_task(self._watch(station.inbound))
             station.calls.request(CallReason.COMMAND)
@@ -188,12 +189,12 @@ def messages(sizes: Sizes, prefix: str) -> list[bytes]:
     ]
 
 
-def _received(content: bytes, kind: ProviderKind) -> bytes:
-    """With the header that the provider's server put before it."""
+def received(content: bytes, name: str) -> bytes:
+    """With the header that a server of this kind put before it."""
     by = {"postfix": "(Postfix) with ESMTP id 4bKxYz1sQv", "exim": "with esmtp (Exim 4.98.2) id 1xXtkK-0000Bk-2S"}
     return (
         b"Received: from client.example (localhost [127.0.0.1])\r\n"
-        + f"\tby mail.provider.example {by.get(kind.name, 'with ESMTP id 4AU5H1Zx000123')}\r\n".encode()
+        + f"\tby mail.provider.example {by.get(name, 'with ESMTP id 4AU5H1Zx000123')}\r\n".encode()
         + f"\tfor <{RECIPIENT}>; Mon, 30 Nov 2026 05:16:12 +0000 (UTC)\r\n".encode()
         + content
     )
