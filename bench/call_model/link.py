@@ -21,7 +21,7 @@ class LinkTimes:
     exchanges: int = 4
     bytes_each_way: int = 350
     programs_s: float = 3.0
-    hang_up_s: float = 2.2
+    hang_up_s: float = 0.9
 
 
 class ModelLink:
