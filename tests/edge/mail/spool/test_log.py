@@ -153,6 +153,55 @@ def test_a_group_that_got_lost_is_noticed(log: BodyLog) -> None:
     assert (after.numbers(), after.missing) == ([1, 3], 1)
 
 
+def test_a_cut_in_a_used_up_place_is_no_damage(log: BodyLog) -> None:
+    """The newest whole group still names those that the cut-off write replaced."""
+    for number in range(1, 11):
+        log.append([entry(number, 9000)])
+    for number, _ in log.oldest(9000):
+        log.forget(number)
+    before = log.path.read_bytes()
+    log.append([entry(11, 9000)])
+    whole = log.path.read_bytes()
+    first = next(at for at in range(0, SIZE, BLOCK_BYTES) if before[at:][:BLOCK_BYTES] != whole[at:][:BLOCK_BYTES])
+    log.path.write_bytes(whole[: first + BLOCK_BYTES] + before[first + BLOCK_BYTES :])
+    after = reopened(log)
+    assert (after.numbers(), after.missing) == ([2, 3, 4, 5, 6, 7, 8, 9, 10], 0)
+    after.close()
+
+
+def test_an_oldest_group_that_no_cut_can_have_reached_is_missing(log: BodyLog) -> None:
+    for number in (1, 2):
+        log.append([entry(number)])
+    with log.path.open("r+b") as file:
+        file.seek(BLOCK_BYTES)
+        file.write(bytes(BLOCK_BYTES))
+    after = reopened(log)
+    assert (after.numbers(), after.missing) == ([2], 1)
+    after.close()
+
+
+@pytest.mark.parametrize("bad", [0, 1, 3, 20, SIZE // BLOCK_BYTES - 1])
+def test_a_block_that_cannot_be_read_costs_only_what_is_in_it(
+    log: BodyLog, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    """Block 1 holds the first group, block 3 the rest of the second."""
+    real = os.pread
+
+    def pread(descriptor: int, length: int, at: int) -> bytes:
+        if at <= bad * BLOCK_BYTES < at + length:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor, length, at)
+
+    for number, size in ((1, 100), (2, 9000), (3, 100)):
+        log.append([entry(number, size)])
+    monkeypatch.setattr(os, "pread", pread)
+    after = reopened(log)
+    lost = {1: 1, 3: 2}.get(bad)
+    assert after.numbers() == [number for number in (1, 2, 3) if number != lost]
+    assert (after.missing, after.unreadable > 0) == (int(lost is not None), 0 < bad < SIZE // BLOCK_BYTES - 1)
+    after.close()
+
+
 def test_a_torn_last_group_was_not_acknowledged(log: BodyLog) -> None:
     log.append([entry(1)])
     log.append([entry(2, 9000)])
@@ -181,12 +230,56 @@ def test_a_card_that_fails_leaves_nothing_behind(log: BodyLog, monkeypatch: pyte
     assert log.numbers() == reopened(log).numbers() == [1, 3]
 
 
+@pytest.mark.parametrize("call", ["pwrite", "fdatasync"])
+def test_a_reset_that_failed_hides_nothing_that_comes_later(
+    log: BodyLog, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """The head may say "empty" by then, so the next group has to write it again."""
+    log.append([entry(1)])
+    log.forget(1)
+    real, calls = getattr(os, call), [0]
+
+    def fail_late(*given: int) -> object:
+        calls[0] += 1
+        if call == "fdatasync" or calls[0] == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(*given)
+
+    monkeypatch.setattr(os, call, fail_late)
+    with pytest.raises(OSError, match="Input"):
+        log.reset()
+    monkeypatch.undo()
+    log.append([entry(2)])
+    assert reopened(log).numbers() == [2]
+
+
+def test_what_a_failed_write_left_is_removed_durably(log: BodyLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused message must not come back after a power cut."""
+    log.append([entry(1)])
+    real, durable = os.fdatasync, [b""]
+
+    def fail_once(descriptor: int) -> None:
+        durable.append(log.path.read_bytes())
+        if len(durable) == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fail_once)
+    with pytest.raises(OSError, match="Input"):
+        log.append([entry(2)])
+    log.path.write_bytes(durable[-1])
+    assert reopened(log).numbers() == [1]
+
+
 def test_a_message_logged_again_is_there_once(log: BodyLog) -> None:
     log.append([entry(1)])
     log.append([LogEntry(1, b"newer", b"newer")])
     for one in (log, reopened(log)):
         assert one.notes() == [(1, b"newer")]
         assert one.read(1) == b"newer"
+    for _ in range(40):
+        assert log.has_room(9000), "its earlier groups are not in the way"
+        log.append([entry(1, 9000)])
 
 
 def log_of_two_blocks(directory: Path) -> bytes:

@@ -219,7 +219,7 @@ async def test_lost_groups_are_reported(tmp_path: Path) -> None:
         file.seek(2 * BLOCK_BYTES)
         file.write(b"rot" * 9)
     again = opened(tmp_path)
-    assert "1 groups of messages in it can't be read" in again.log.report[0]
+    assert "1 groups of messages in it are missing" in again.log.report[0]
     assert sorted(again.ids()) == [queue_id(1), queue_id(3)]
     again.close()
 

@@ -58,13 +58,16 @@ class BodyLog:
         self._end = size - BLOCK_BYTES  # where the head's copy is
         self._salt = head.salt
         self._sequence = head.sequence
-        self._is_marked_empty = head.is_empty
+        self._is_marked_empty: bool | None = head.is_empty
+        """What the head on the card says; None: not known, because writing it failed."""
         self._kept: deque[_Kept] = deque()
         self._home: dict[int, tuple[_Kept, int, int]] = {}  # number: its group, where its body begins, its length
         self._next_at = BLOCK_BYTES
         self._guard = threading.Lock()
         self.missing = 0
         """The groups that were acknowledged and can't be read any more."""
+        self.unreadable = 0
+        """The blocks that the card didn't read."""
 
     # -- opening ---------------------------------------------------------------------------------------
 
@@ -100,9 +103,8 @@ class BodyLog:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             size = os.fstat(descriptor).st_size
-            head = read_head(os.pread(descriptor, BLOCK_BYTES, 0))
-            if head is None and size > BLOCK_BYTES:
-                head = read_head(os.pread(descriptor, BLOCK_BYTES, size - BLOCK_BYTES))
+            copies = (_head_at(descriptor, at) for at in (0, max(0, size - BLOCK_BYTES)))
+            head = next((one for one in copies if one is not None), None)
             if head is None or size % BLOCK_BYTES or size < 3 * BLOCK_BYTES:
                 raise StorageError(f"{path} is not a log of the spool, or both copies of its head are damaged")
             log = cls(path, descriptor, size, head)
@@ -127,7 +129,12 @@ class BodyLog:
         self._sequence = newest.sequence + 1
         self._next_at = found[-1].at + newest.blocks * BLOCK_BYTES
         needed = [one for one in found if one.group.sequence >= newest.oldest]
-        self.missing = newest.sequence - newest.oldest + 1 - len({one.group.sequence for one in needed})
+        first = needed[0]
+        oldest = newest.oldest
+        if first.at > found[-1].at or self._next_at + self.largest_group_bytes > self._end:
+            # A write that was cut off may have destroyed the oldest groups: they had become unneeded by then.
+            oldest = first.group.sequence
+        self.missing = newest.sequence - oldest + 1 - len({one.group.sequence for one in needed})
         for kept in needed:
             self._add(kept)
 
@@ -135,16 +142,27 @@ class BodyLog:
         at, window, window_at = BLOCK_BYTES, b"", 0
         while at < self._end:
             if not window_at <= at < window_at + len(window):
-                window, window_at = os.pread(self._descriptor, _SCAN_BYTES, at), at
+                window, window_at = self._read_leniently(_SCAN_BYTES, at), at
                 if not window:
                     return
             length = group_length(self._salt, window[at - window_at : at - window_at + BLOCK_BYTES])
             group = None
             if length is not None and at + length <= self._end:
-                group = read_group(self._salt, os.pread(self._descriptor, length, at))
+                group = read_group(self._salt, self._read_leniently(length, at))
             if group is not None:
                 yield _Kept(group, at)
             at += group.blocks * BLOCK_BYTES if group is not None else BLOCK_BYTES
+
+    def _read_leniently(self, length: int, at: int) -> bytes:
+        """Whole blocks, with zeros for those that the card can't read: one of them must not cost the others."""
+        try:
+            return os.pread(self._descriptor, length, at)
+        except OSError:
+            if length > BLOCK_BYTES:
+                blocks = range(at, min(at + length, self._end), BLOCK_BYTES)
+                return b"".join(self._read_leniently(BLOCK_BYTES, block) for block in blocks)
+            self.unreadable += 1
+            return bytes(BLOCK_BYTES)
 
     def _add(self, kept: _Kept) -> None:
         self._kept.append(kept)
@@ -153,6 +171,11 @@ class BodyLog:
                 earlier[0].live.discard(place.number)
             kept.live.add(place.number)
             self._home[place.number] = kept, kept.at + place.body_at, place.body_bytes
+        self._drop_unneeded()
+
+    def _drop_unneeded(self) -> None:
+        while self._kept and not self._kept[0].live:
+            self._kept.popleft()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -200,8 +223,7 @@ class BodyLog:
             home = self._home.pop(number, None)
             if home is not None:
                 home[0].live.discard(number)
-                while self._kept and not self._kept[0].live:
-                    self._kept.popleft()
+                self._drop_unneeded()
             return home is not None
 
     # -- writing ---------------------------------------------------------------------------------------
@@ -235,7 +257,7 @@ class BodyLog:
             at = self._place_for(len(data))
             assert at is not None, "append without room"
         try:
-            if self._is_marked_empty:
+            if self._is_marked_empty is not False:
                 self._write_head(is_empty=False)
             self._write(data, at)
             os.fdatasync(self._descriptor)
@@ -243,6 +265,7 @@ class BodyLog:
             # What reached the card of it must not be found by the next start.
             with contextlib.suppress(OSError):
                 self._write(bytes(BLOCK_BYTES), at)
+                os.fdatasync(self._descriptor)
             raise
         with self._guard:
             self._is_marked_empty = False
@@ -271,7 +294,7 @@ class BodyLog:
         with self._guard:
             if self._home:
                 return False
-            if not self._is_marked_empty:
+            if self._is_marked_empty is not True:
                 self._write_head(is_empty=True)
                 os.fdatasync(self._descriptor)
                 self._is_marked_empty = True
@@ -280,6 +303,8 @@ class BodyLog:
             return True
 
     def _write_head(self, *, is_empty: bool) -> None:
+        # Until it is durable: after a fault the card may have it or not, and whoever comes next writes it again.
+        self._is_marked_empty = None
         block = head_block(Head(self._salt, self._sequence, is_empty))
         self._write(block, 0)
         self._write(block, self._end)
@@ -289,3 +314,10 @@ class BodyLog:
         while rest:
             done = os.pwrite(self._descriptor, rest, at)
             rest, at = rest[done:], at + done
+
+
+def _head_at(descriptor: int, at: int) -> Head | None:
+    """The head's copy there; None if it is damaged or can't be read."""
+    with contextlib.suppress(OSError):
+        return read_head(os.pread(descriptor, BLOCK_BYTES, at))
+    return None

@@ -76,9 +76,10 @@ class LoggedBodies:
         except StorageError as error:
             self.report.append(f"{error}. It is kept as {self._put_aside(path).name}.")
             return self._size > 0
-        if self._log.missing:
+        if self._log.missing or self._log.unreadable:
             self.report.append(
-                f"The spool's log is damaged: {self._log.missing} groups of messages in it can't be read. "
+                f"The spool's log is damaged: {self._log.missing} groups of messages in it are missing, and "
+                f"{self._log.unreadable} blocks can't be read. "
                 "Those that the queue knows are held; others, accepted just before the stop, may be lost."
             )
         return False
