@@ -289,7 +289,12 @@ class OutboundConfig:
         False, "Whether to send the password even without TLS. Anybody along the way can then read it."
     )
     mx_port: int = setting(25, "Port of the recipients' servers (via = mx).", minimum=1, maximum=65_535)
-    mx_connections: int = setting(2, "Servers to deliver to in parallel when via = mx.", minimum=1, maximum=20)
+    mx_connections: int = setting(
+        0,
+        "Servers to deliver to in parallel when via = mx. 0: 2 on a line that is dialled, 20 on a dedicated one.",
+        minimum=0,
+        maximum=20,
+    )
     pipelining: bool = setting(True, "Use PIPELINING where the server offers it.")
     chunking: bool = setting(True, "Use CHUNKING (BDAT) where the server offers it.")
     timeout_scale: float = setting(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -50,6 +50,20 @@ class Host:
     wait: asyncio.Event | None = None  # messages are answered once it is set
     linger: asyncio.Event | None = None  # QUIT is answered once it is set
     hangs: bool = False  # takes no connection until the line is gone
+
+
+class Gate(asyncio.Event):
+    """Opens when `most` wait."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._missing = most
+
+    async def wait(self) -> Literal[True]:
+        self._missing -= 1
+        if self._missing == 0:
+            self.set()
+        return await super().wait()
 
 
 class World:
@@ -592,12 +606,20 @@ async def test_equal_hosts_are_chosen_alike_for_all_domains_of_a_run(rig: Rig) -
     assert len(rig.world.sessions) == 1
 
 
-async def test_no_more_hosts_at_once_than_allowed(rig: Rig) -> None:
-    for number in range(8):
+@pytest.mark.parametrize(
+    ("mx_connections", "is_dialled", "most"), [(3, True, 3), (3, False, 3), (0, True, 2), (0, False, 20)]
+)
+async def test_no_more_hosts_at_once_than_allowed(
+    rig: Rig, mx_connections: int, is_dialled: bool, most: int
+) -> None:
+    gate = Gate(most)
+    for number in range(most + 5):
+        rig.world.hosts[f"d{number}.example"] = Host(wait=gate)
         await rig.accept("anna@x", f"a@d{number}.example")
-    await rig.flush(via=Via.MX, mx_connections=3).run()
-    assert len(rig.world.sessions) == 8
-    assert rig.world.most_at_once == 3
+    async with asyncio.timeout(60):  # fewer never open the gate
+        await rig.flush(via=Via.MX, mx_connections=mx_connections, is_dialled=is_dialled).run()
+    assert len(rig.world.sessions) == most + 5
+    assert rig.world.most_at_once == most
 
 
 async def test_the_most_pressing_domain_comes_first(rig: Rig) -> None:

@@ -35,6 +35,8 @@ AGAIN_AFTER_S = 3.0
 """The pause before an unreachable smarthost is retried once: the first packets of a call are often lost."""
 QUICK_S = 10.0
 """If the first attempt took longer than this to fail, there is no second: the line is expensive."""
+_LANES_DIALLED, _LANES_DEDICATED = 2, 20
+"""Lanes at a time: a slow line is full with two; on a fast one each only waits for its server's replies."""
 _PAGE = 100
 """The messages that decide which lane starts first; the order of later ones matters little."""
 _LONG_PAGE = 500
@@ -70,6 +72,7 @@ class FlushRun:
         self._config, self._table, self._queue, self._sender = config, table, queue, sender
         self._hops, self._bodies, self._outcomes, self._standing = hops, bodies, outcomes, standing
         self._result, self._due_s, self._is_dialled = result, due_s, is_dialled
+        self._most_lanes = config.outbound.mx_connections or (_LANES_DIALLED if is_dialled else _LANES_DEDICATED)
         self._rest_s = min(REST_S, float(config.outbound.retry_min_s))
         self._placed: set[str] = set()
         self._order: dict[str, int] = {}
@@ -181,7 +184,7 @@ class FlushRun:
 
     def _start(self) -> None:
         """Serve the most pressing lanes, as many at a time as allowed."""
-        free = self._config.outbound.mx_connections - len(self._serving)
+        free = self._most_lanes - len(self._serving)
         if self._standing.stopping or free <= 0:
             return
         self._waiting.sort(key=self._place)
