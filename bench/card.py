@@ -25,7 +25,7 @@ from contenders import MAKERS, RECIPIENTS, Contender, offer, settle
 from figures import Amounts, Row, show
 
 _SIZE = 4096
-_ROUNDS = 3
+_SLOW_ROUNDS = 3
 _QUIET_S = 0.1
 """A disk without writes for this time is at rest."""
 _BACKLOG, _BACKLOG_SIZE = 400, 60_000
@@ -77,7 +77,6 @@ class Measured:
 def card(work: Path, amounts: Amounts) -> list[Row]:
     """Messages a second, flushes and bytes, on a fast disk and on a slow card."""
     enter_mount_namespace()
-    rounds = min(amounts.rounds, _ROUNDS)
     rows: list[Row] = []
     for what, pace, messages in (
         ("fast disk", AT_ONCE, amounts.on_fast_disk),
@@ -86,21 +85,21 @@ def card(work: Path, amounts: Amounts) -> list[Row]:
         for mode in RECIPIENTS:
             for sessions, number in messages.items():
                 with _pair(work, pace) as pair:
-                    _cell(pair, mode, sessions, number, rounds)
+                    _cell(pair, mode, sessions, number, amounts.rounds if pace is AT_ONCE else _SLOW_ROUNDS)
                     rows += _shown(_rows(what, mode, sessions, pair))
                     if pace is SLOW and sessions == 1:
                         rows += _shown(_latency(mode, pair, amounts.lone))
-    return rows + _with_backlog(work, amounts.on_slow_card[10], rounds)
+    return rows + _with_backlog(work, amounts.on_slow_card[10])
 
 
-def _with_backlog(work: Path, messages: int, rounds: int) -> list[Row]:
+def _with_backlog(work: Path, messages: int) -> list[Row]:
     """The line has been down for long: more waits than a server keeps in a buffer or a log of its own."""
     with _pair(work, SLOW) as pair:
         rows = _shown([_device(kilobytes, pair) for kilobytes in (4, 1000)])
         for one in pair:
             offer(one.server, "queue", messages=_BACKLOG, sessions=10, size=_BACKLOG_SIZE)
             settle(one.server)
-        _cell(pair, "queue", 10, messages, rounds)
+        _cell(pair, "queue", 10, messages, _SLOW_ROUNDS)
         backlog = f", {_BACKLOG * _BACKLOG_SIZE / 1e6:.0f} MB waiting"
         return rows + _shown(_rows("slow card", "queue", 10, pair, backlog))
 

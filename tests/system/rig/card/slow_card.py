@@ -64,7 +64,7 @@ NOTHING = Written(0, 0)
 class SlowCard:
     """Mounted at `mountpoint` from its making to `close`."""
 
-    def __init__(self, directory: Path, name: str, pace: Pace = SLOW, *, megabytes: int = 1024) -> None:
+    def __init__(self, directory: Path, name: str, pace: Pace = SLOW, *, megabytes: int = 2048) -> None:
         self.mountpoint = directory / name
         self._image, self._served, self._counters = (
             directory / f"{name}.{kind}" for kind in ("img", "served", "counters")
