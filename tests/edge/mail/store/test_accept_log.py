@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState, SizeHold
+from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.edge.mail.store.accept_log import note_of, rows_of
@@ -252,13 +254,14 @@ async def test_a_lost_database_beside_a_log_in_use(rig: Rig) -> None:
 
 
 class Failing:
-    """A connection whose next COMMITs fail, as on a full card."""
+    """A connection whose next statements of a kind fail, as on a full card."""
 
     def __init__(self, connection: sqlite3.Connection, times: int) -> None:
         self._connection, self.times = connection, times
+        self.fails: Callable[[str, tuple[Any, ...]], bool] = lambda statement, values: statement == "COMMIT"
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
-        if statement == "COMMIT" and self.times:
+        if self.times and self.fails(statement, values):
             self.times -= 1
             raise sqlite3.OperationalError("database or disk is full")
         return self._connection.execute(statement, *values)
@@ -283,6 +286,20 @@ async def test_an_answered_message_survives_a_failed_commit(rig: Rig, monkeypatc
     await rig.store.remember("fact", "written")
     assert await rig.store.get(message.queue_id) == message
     assert (await rig.store.counts()).waiting_remote == 1, "counted once"
+
+
+async def test_changes_made_again_in_part_are_no_transaction(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    messages = [await rig.take(), await rig.take()]
+    failing = make_commits_fail(rig.store, monkeypatch, 1)
+    with pytest.raises(StorageError):
+        await rig.store.remember("fact", "not written")
+    second = message_row(messages[1])
+    failing.fails, failing.times = lambda statement, values: values == (second,), 1
+    with pytest.raises(StorageError):
+        await rig.store.prune(0)  # empties the log
+    assert failing.times == 0
+    await rig.store.remember("fact", "written")
+    assert [await rig.store.get(message.queue_id) for message in messages] == messages
 
 
 async def test_no_more_is_accepted_for_a_database_that_cannot_be_written(
@@ -316,6 +333,45 @@ async def test_a_card_that_fails_in_the_log_stores_nothing(rig: Rig, monkeypatch
     known = [message.queue_id for message in await rig.store.find("eve@world.example", 99)]
     assert known == [after.queue_id, before.queue_id]
     assert (await rig.store.counts()).waiting_remote == 2
+
+
+async def test_rows_that_are_too_long_for_the_log(rig: Rig) -> None:
+    message = await rig.take(*(to_world(f"{'x' * 60}{number}@far.example") for number in range(400)))
+    assert (rig.rows(), rig.spool.log.notes()) == (1, [])
+    async with rig.crashed() as after:
+        assert (await recover(after)).sentences == ()
+        assert await after.store.get(message.queue_id) == message
+        assert after.body(message) == BODY
+
+
+async def test_a_repeat_in_a_group_that_fails_stays_a_repeat(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = await rig.take(content_digest=bytes(range(32)), origin=Origin.OUTSIDE)
+    real, calls = rig.spool.log.append, 0
+
+    def fail_once(entries: Sequence[LogEntry]) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise StorageError("a fault of the card")
+        return real(entries)
+
+    monkeypatch.setattr(rig.spool.log, "append", fail_once)
+    has_begun, may_go_on = threading.Event(), threading.Event()
+    waiting = rig.store._writer.submit(lambda _: (has_begun.set(), may_go_on.wait()))
+    await asyncio.to_thread(has_begun.wait)  # what is submitted now is one group
+    taking = asyncio.create_task(rig.take())
+    await asyncio.sleep(0)
+    writer = rig.spool.begin(rig.store.next_id())
+    writer.write(BODY)
+    await writer.commit()
+    again = replace(earlier, queue_id=writer.queue_id)
+    repeat = asyncio.create_task(rig.store.accept_unless_repeat(again, 0, of_same_peer=True, not_of=set()))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await waiting
+    assert await repeat == earlier.queue_id
+    await taking
+    assert calls == 2, "of the group, and of the new message alone"
 
 
 async def test_of_many_at_once_only_the_wrong_one_fails(rig: Rig) -> None:

@@ -47,6 +47,7 @@ class _Kept:
     group: Group
     at: int
     live: set[int] = field(default_factory=set)
+    is_unreadable: bool = False
 
 
 class BodyLog:
@@ -236,7 +237,7 @@ class BodyLog:
     def has_room(self, content: int) -> bool:
         """Whether entries of `content` bytes (`LogEntry.size`) fit as one group."""
         with self._guard:
-            return self._place_for(group_bytes(content)) is not None
+            return content <= self.largest_group_bytes and self._place_for(group_bytes(content)) is not None
 
     def _place_for(self, length: int) -> int | None:
         """Where a group of `length` bytes can begin. A block stays free, so that a full ring is no empty one."""
@@ -276,17 +277,22 @@ class BodyLog:
     def oldest(self, content: int) -> list[tuple[int, bytes]]:
         """Messages (number, body) to write out so that entries of `content` bytes fit, oldest first.
 
-        An eighth of the log at once, so that the next groups find room, too. Raises: OSError.
+        An eighth of the log at once, so that the next groups find room, too. A group that can't be read stays until
+        its messages are finished, and all behind it.
         """
         wanted, found = max(content, self._end // 8), []
         with self._guard:
-            for kept in list(self._kept):
-                if wanted <= 0:
+            for kept in self._kept:
+                if wanted <= 0 or kept.is_unreadable:
                     break
                 wanted -= kept.group.blocks * BLOCK_BYTES
-                for number in sorted(kept.live):
-                    _, at, length = self._home[number]
-                    found.append((number, os.pread(self._descriptor, length, at)))
+                try:
+                    for number in sorted(kept.live):
+                        _, at, length = self._home[number]
+                        found.append((number, os.pread(self._descriptor, length, at)))
+                except OSError:
+                    kept.is_unreadable = True  # once is enough: a card takes seconds to give up
+                    break
         return found
 
     def reset(self) -> bool:

@@ -172,39 +172,69 @@ class LoggedBodies:
         return self._log is not None and self._log.has_room(content)
 
     def make_room(self, content: int) -> None:
-        """Write the oldest bodies out until `has_room`. Their rows must be durable. Raises: StorageError."""
-        if content > self.largest:
-            raise StorageError(f"{content} bytes are too much for the spool's log.")
-        while self._log is not None and not self._log.has_room(content):
-            with _as_storage_error("Mail can't be moved out of the spool's log"):
-                oldest = self._log.oldest(content)
-                for at in range(0, len(oldest), _FILES_AT_ONCE):
-                    self._write_out(oldest[at : at + _FILES_AT_ONCE])
+        """Write the oldest bodies out until `has_room`, if that is possible. Their rows must be durable.
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Log messages, durably. Raises: StorageError; then none of them is logged."""
+        Raises: StorageError.
+        """
+        while self._log is not None and content <= self.largest and not self._log.has_room(content):
+            oldest = self._log.oldest(content)
+            if not oldest:
+                return
+            with _as_storage_error("Mail can't be moved out of the spool's log"):
+                self._write_out(oldest)
+
+    def append(self, entries: Sequence[LogEntry]) -> bool:
+        """Make messages durable; returns whether that includes their rows. Without room bodies become files.
+
+        Raises: StorageError; then none of them is logged.
+        """
         if self._log is None:
             raise StorageError("The spool's log is closed.")
         with _as_storage_error("Mail can't be written to the card"):
-            self._log.append(entries)
+            if self._log.has_room(sum(entry.size for entry in entries)):
+                self._log.append(entries)
+                return True
+            for at in range(0, len(entries), _FILES_AT_ONCE):
+                self._make_files([(entry.number, entry.body) for entry in entries[at : at + _FILES_AT_ONCE]])
+            return False
 
     def settle(self, numbers: Sequence[int] | None = None) -> None:
         """Write bodies out (all, or those numbered); an empty log is then marked as empty.
 
-        The rows of all must be durable. Raises: StorageError.
+        The rows of all must be durable. Raises: StorageError, after all others if one can't be read.
         """
         if self._log is None:
             return
+        fault: OSError | None = None
         with _as_storage_error("Mail can't be moved out of the spool's log"):
             wanted = sorted(self._log.numbers() if numbers is None else numbers)
             for at in range(0, len(wanted), _FILES_AT_ONCE):
-                bodies = [(number, self._log.read(number)) for number in wanted[at : at + _FILES_AT_ONCE]]
-                self._write_out([(number, body) for number, body in bodies if body is not None])
+                bodies = []
+                for number in wanted[at : at + _FILES_AT_ONCE]:
+                    try:
+                        body = self._log.read(number)
+                    except OSError as error:
+                        fault = fault or error
+                        continue
+                    if body is not None:
+                        bodies.append((number, body))
+                self._write_out(bodies)
+            if fault is not None:
+                raise fault
             self._log.reset()
 
     def _write_out(self, bodies: Sequence[tuple[int, bytes]]) -> None:
         """Make files of these bodies, durably, and forget them here. Raises: OSError."""
         assert self._log is not None
+        for at in range(0, len(bodies), _FILES_AT_ONCE):
+            some = bodies[at : at + _FILES_AT_ONCE]
+            self._make_files(some)
+            for number, _ in some:
+                if not self._log.forget(number):  # finished meanwhile: whoever removed it met no file yet
+                    (self._directory / queue_id(number)).unlink(missing_ok=True)
+
+    def _make_files(self, bodies: Sequence[tuple[int, bytes]]) -> None:
+        """Make files of these bodies, durably. Raises: OSError."""
         made: list[tuple[int, Path, Path]] = []
         try:
             for number, body in bodies:
@@ -218,6 +248,11 @@ class LoggedBodies:
             for descriptor, part, path in made:
                 reach_disk(descriptor)
                 part.rename(path)
+        except OSError:
+            for _, part, _ in made:  # a full card needs the room
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+            raise
         finally:
             for descriptor, _, _ in made:
                 os.close(descriptor)
@@ -226,8 +261,6 @@ class LoggedBodies:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        for number, _ in bodies:
-            self._log.forget(number)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -53,10 +53,16 @@ class AcceptLog(Protocol):
         """Whether entries of `content` bytes (`LogEntry.size`) fit."""
 
     def make_room(self, content: int) -> None:
-        """Turn the oldest bodies into files until `has_room`. Their rows must be durable. Raises: StorageError."""
+        """Turn the oldest bodies into files until `has_room`, if that is possible. Their rows must be durable.
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Log messages, durably. Raises: StorageError; then none of them is logged."""
+        Raises: StorageError.
+        """
+
+    def append(self, entries: Sequence[LogEntry]) -> bool:
+        """Make messages durable; returns whether that includes their rows. Without room bodies become files.
+
+        Raises: StorageError; then none of them is logged.
+        """
 
     def notes(self) -> list[tuple[int, bytes]]:
         """Queue number and note of each message in the log, oldest first."""

@@ -298,6 +298,7 @@ def insert_unless_repeat(
         insert_message(transaction, message, entry)
     else:
         not_of.add(earlier)
+        transaction.taken_back.append(lambda: not_of.discard(earlier))
     return earlier
 
 

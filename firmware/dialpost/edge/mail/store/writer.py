@@ -49,6 +49,8 @@ class Transaction:
     """What the log needs to hold before any of it is answered."""
     again: list[Callable[[Transaction], object]] = field(default_factory=list)
     """How a logged change is made again if the database's commit fails after its answer."""
+    taken_back: list[Callable[[], object]] = field(default_factory=list)
+    """What else to undo if the changes fail."""
 
 
 Change = Callable[[Transaction], _T]
@@ -207,7 +209,7 @@ class Writer:
                 task.result = task.change(transaction)
             if transaction.entries:
                 assert self._log is not None
-                self._log.append(transaction.entries)
+                is_logged = self._log.append(transaction.entries)
             self._connection.execute("RELEASE step")
             if is_logged:
                 self._open += transaction.again
@@ -215,6 +217,8 @@ class Writer:
                 self._commit()
         except Exception as error:
             self._undo()
+            for take_back in transaction.taken_back:
+                take_back()
             return error
         self._committed(transaction)
         return None
@@ -227,7 +231,8 @@ class Writer:
         if is_short or self._is_stuck:
             self._commit()
         if is_short and self._log is not None:
-            self._log.make_room(logged_bytes)
+            with contextlib.suppress(StorageError):  # without room the bodies become files
+                self._log.make_room(logged_bytes)
 
     def _begin(self) -> None:
         """Begin a transaction, unless one is open. Changes whose commit failed are made again first."""
@@ -237,8 +242,12 @@ class Writer:
         self._connection.execute("BEGIN IMMEDIATE")
         self._opened_s = time.monotonic()
         scratch = Transaction(self._connection)  # its effects applied when it was answered
-        for change in self._open:
-            change(scratch)
+        try:
+            for change in self._open:
+                change(scratch)
+        except BaseException:
+            self._connection.rollback()  # with some of them it would look like the whole transaction
+            raise
 
     def _commit(self) -> None:
         if self._open or self._connection.in_transaction:
