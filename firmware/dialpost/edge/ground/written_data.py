@@ -3,7 +3,7 @@
 On ext4 (`data=ordered`, as Debian mounts it) `reach_disk` writes a file's data and waits, without a flush of the
 card: once the names of such files are made durable by an fsync of their folder, the journal's commit flushes the
 card first, so the data is durable no later than the names (docs/decisions/0051). Any other file system promises
-less, and there `reach_disk` is an fdatasync.
+less, also ext4 without a journal, and there `reach_disk` is an fdatasync.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ import os
 from pathlib import Path
 
 _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # sync_file_range(2)
+_DEVICES = Path("/sys/dev/block")
+"""Links to the block devices, named by major and minor number."""
+_EXT4 = Path("/proc/fs/ext4")
+"""A directory for each device that is mounted as ext4. Its `options` has all of them, also those by default."""
 
 
 def start_writing(descriptor: int) -> None:
@@ -37,14 +41,11 @@ def reach_disk(descriptor: int) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _shares_flushes(device: int) -> bool:
-    """Whether this device holds an ext4 file system in ordered mode."""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
+    """Whether this device holds an ext4 file system with a journal, in ordered mode with barriers."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            fields, _, rest = line.partition(" - ")
-            kind, _, options = rest.partition(" ")
-            if fields.split()[2] == wanted and kind == "ext4":
-                return "data=writeback" not in options and "nobarrier" not in options
+        name = (_DEVICES / f"{os.major(device)}:{os.minor(device)}").readlink().name
+        options = (_EXT4 / name / "options").read_text(encoding="utf-8", errors="replace").split()
+        return "data=ordered" in options and "barrier" in options
     return False
 
 
