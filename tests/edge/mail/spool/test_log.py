@@ -49,6 +49,13 @@ def test_what_was_appended_is_there(log: BodyLog) -> None:
         assert one.missing == 0
 
 
+def test_a_closed_log_is_not_read(log: BodyLog, tmp_path: Path) -> None:
+    other = BodyLog.create(tmp_path / "other", SIZE)
+    other.append([entry(1)])
+    other.close()
+    assert (other.read(1), other.numbers()) == (None, [])
+
+
 def test_it_never_grows(log: BodyLog) -> None:
     before = log.path.stat()
     for number in range(1, 100):

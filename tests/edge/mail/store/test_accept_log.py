@@ -209,6 +209,36 @@ async def test_a_pruned_message_does_not_come_back(rig: Rig) -> None:
         assert after.body(kept) == BODY
 
 
+async def test_mail_is_accepted_while_many_become_files(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before rows are deleted, all bodies in the log become files."""
+    await rig.finish(await rig.take())
+    waiting = [await rig.take() for _ in range(20)]
+    taken: list[asyncio.Task[MessageRecord]] = []
+    in_log: list[int] = []
+    loop, real = asyncio.get_running_loop(), rig.spool.log.settle
+
+    def settle(numbers: Sequence[int] | None = None) -> None:
+        in_log.append(len(rig.spool.log.notes()))
+        if numbers is not None:
+            loop.call_soon_threadsafe(lambda: taken.append(asyncio.create_task(rig.take())))
+        real(numbers)
+
+    monkeypatch.setattr("dialpost.edge.mail.store.threads._SETTLED_AT_ONCE", 8)
+    monkeypatch.setattr(rig.spool.log, "settle", settle)
+    assert await rig.store.prune(2_000_000_000) == 1
+    assert in_log == [20, 12 + 1, 4 + 2, 3]
+    waiting += await asyncio.gather(*taken)
+    async with rig.crashed() as after:
+        assert (await recover(after)).sentences == ()
+        assert {name for name, _ in await after.store.unfinished(None, 99)} == {one.queue_id for one in waiting}
+
+
+async def test_without_anything_to_delete_the_log_stays_as_it_is(rig: Rig) -> None:
+    await rig.take()
+    assert await rig.store.prune(2_000_000_000) == 0
+    assert len(rig.spool.log.notes()) == 1
+
+
 async def test_a_repeat_is_recognised_after_a_crash(rig: Rig) -> None:
     """The client never saw the 250 and sends it again."""
     digest = bytes(range(32))
@@ -296,7 +326,7 @@ async def test_changes_made_again_in_part_are_no_transaction(rig: Rig, monkeypat
     second = message_row(messages[1])
     failing.fails, failing.times = lambda statement, values: values == (second,), 1
     with pytest.raises(StorageError):
-        await rig.store.prune(0)  # empties the log
+        await rig.store._writer.settle()
     assert failing.times == 0
     await rig.store.remember("fact", "written")
     assert [await rig.store.get(message.queue_id) for message in messages] == messages

@@ -27,6 +27,7 @@ class Fakes:
         self.calls_kept: list[int] = []
         self.trusted = True
         self.fail = False
+        self.prune_fails = False
         self.cleared: list[tuple[float, float]] = []
 
     def finished(self, limit: int) -> list[QueueId]:
@@ -34,6 +35,8 @@ class Fakes:
 
     async def prune(self, before_s: int) -> int:
         self.pruned.append(before_s)
+        if self.prune_fails:
+            raise StorageError("no")
         return 0
 
     async def prune_calls(self, keep: int) -> int:
@@ -88,6 +91,14 @@ def test_never_by_a_clock_that_is_not_trusted() -> None:
     fakes.trusted = False
     run_virtual(run_for(fakes, 3 * DAY_S))
     assert (fakes.pruned, fakes.cleared) == ([], [])
+
+
+def test_history_that_cannot_be_deleted_is_not_tried_with_each_message() -> None:
+    fakes = Fakes()
+    fakes.prune_fails = True
+    run_virtual(run_for(fakes, PRUNE_EVERY_S * 1.5, wakes=20))
+    assert len(fakes.removed) == 20
+    assert len(fakes.pruned) == 2
 
 
 def test_a_fault_does_not_end_it() -> None:

@@ -179,8 +179,10 @@ class BodyLog:
             self._kept.popleft()
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._descriptor)
+        """Let go of the file. Whoever still reads finds nothing."""
+        with self._guard:
+            self._home.clear()
+            os.close(self._descriptor)
 
     # -- what is in it ---------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ _DIGEST = MESSAGE_COLUMNS.split(", ").index("digest")
 
 
 class AcceptLog(Protocol):
-    """The log of the spool (edge/mail/spool/logged). All but `body_of` and `arriving` run in one thread at a time.
+    """The log of the spool (edge/mail/spool/logged). All but `body_of`, `arriving` and `notes` run in one thread.
 
     Without a log there is nothing in it, and every body is a file.
     """

@@ -21,6 +21,8 @@ from dialpost.edge.mail.store.ids import IdSource
 from dialpost.edge.mail.store.tally import measure
 from dialpost.edge.mail.store.writer import Change, Transaction, Writer
 
+_SETTLED_AT_ONCE = 64
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -120,6 +122,13 @@ class StoreThreads:
             if isinstance(fault, DamagedError):
                 self._found_damage(fault)
             raise fault from error
+
+    async def _empty_log(self) -> None:
+        """Turn all bodies in the log into files, a few at a time: new mail must not wait for thousands of them."""
+        numbers = [] if self._log is None else [number for number, _ in self._log.notes()]
+        for at in range(0, len(numbers), _SETTLED_AT_ONCE):
+            await self._writer.settle(numbers[at : at + _SETTLED_AT_ONCE])
+        await self._writer.settle()
 
     def _committed(self, transaction: Transaction) -> None:
         """Called in the writer thread after each commit."""

@@ -62,6 +62,7 @@ class _Task(Generic[_T]):
     future: asyncio.Future[_T]
     logged_bytes: int | None = None  # of the log, at most; None: needs a commit
     settles: bool = False
+    numbers: Sequence[int] | None = None  # of the messages to settle; None: all
     result: _T | None = None
     error: BaseException | None = None
 
@@ -102,9 +103,12 @@ class Writer:
         """
         return self._put(_Task(change, self._loop.create_future(), logged_bytes))
 
-    def settle(self) -> asyncio.Future[None]:
-        """Commit what is open, and leave the log empty. The future raises: StorageError."""
-        return self._put(_Task(_nothing, self._loop.create_future(), settles=True))
+    def settle(self, numbers: Sequence[int] | None = None) -> asyncio.Future[None]:
+        """Commit what is open, and turn bodies in the log into files: those numbered, or all, and it is empty then.
+
+        The future raises: StorageError.
+        """
+        return self._put(_Task(_nothing, self._loop.create_future(), settles=True, numbers=numbers))
 
     def _put(self, task: _Task[_T]) -> asyncio.Future[_T]:
         if self._closed:
@@ -268,12 +272,12 @@ class Writer:
                 self._connection.rollback()
 
     def _settle_log(self, tasks: list[_Task[Any]]) -> None:
-        try:
-            self._commit()
-            if self._log is not None:
-                self._log.settle()
-        except Exception as error:
-            for task in tasks:
+        for task in tasks:
+            try:
+                self._commit()
+                if self._log is not None:
+                    self._log.settle(task.numbers)
+            except Exception as error:
                 task.error = storage_error(error, self._path)
 
     def _settle(self) -> None:

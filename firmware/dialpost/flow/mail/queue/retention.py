@@ -83,9 +83,9 @@ class Retention:
                 await self.remove_bodies()
                 # Monotonic for the interval: the wall clock may jump by years during a call.
                 if self._monotonic() - pruned_at >= PRUNE_EVERY_S and self._clock_trusted():
+                    pruned_at = self._monotonic()  # even if it fails: not again with each message that finishes
                     await self.forget_old()
                     await self.clear_aside()
-                    pruned_at = self._monotonic()
             except Exception as error:  # the rest is removed later; this task must not end
                 maillog.fault("retention", error=error or repr(error))
             with contextlib.suppress(TimeoutError):
