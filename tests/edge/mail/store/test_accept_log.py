@@ -17,11 +17,12 @@ from typing import Any
 
 import pytest
 
-from dialpost.core.errors import StorageError
+from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState, SizeHold
 from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.spool import Spool
+from dialpost.edge.mail.spool.logged import LoggedBodies
 from dialpost.edge.mail.store import Store
 from dialpost.edge.mail.store.accept_log import note_of, rows_of
 from dialpost.edge.mail.store.rows import message_row, recipient_row
@@ -281,6 +282,27 @@ async def test_a_lost_database_beside_a_log_in_use(rig: Rig) -> None:
     (aside,) = there.rglob("set-aside/*.eml")
     assert aside.read_bytes() == BODY
     await after.close()
+
+
+async def test_a_full_card_keeps_no_station_from_starting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is lost, and there is no room to make a file of what the log holds."""
+    message = await rig.take()
+    there = Path(shutil.copytree(rig.directory, rig.directory.with_name("lost")))
+    for name in ("queue.db", "queue.db-wal", "queue.db-shm"):
+        (there / name).unlink(missing_ok=True)
+
+    def fail(*_: object) -> None:
+        raise StorageFullError("the card is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LoggedBodies, "settle", fail)
+        after = await Rig.open(there)
+        assert len((await recover(after)).faults) == 1
+        assert after.body(message) == BODY
+        await after.close()
+    again = await Rig.open(there)
+    assert (await recover(again)).set_aside == 1
+    await again.close()
 
 
 class Failing:

@@ -8,11 +8,13 @@ is there is newer than the log's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.records import MessageRecord
@@ -101,7 +103,7 @@ def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int
     """Insert the rows that a crash kept from the database, in one transaction.
 
     A message without a row and numbered below `known_from` belongs to a database that was lost: its body becomes a
-    file, which recovery sets aside. Raises: sqlite3.Error, StorageError.
+    file, which recovery sets aside. Raises: sqlite3.Error.
     """
     unknown: list[int] = []
     connection.execute("BEGIN IMMEDIATE")
@@ -116,4 +118,6 @@ def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int
         connection.executemany(INSERT_RECIPIENT, rows[1])
     connection.execute("COMMIT")
     if unknown:
-        log.settle(unknown)
+        # On a full card they stay where they are: recovery reports them, and the next start tries again.
+        with contextlib.suppress(StorageError):
+            log.settle(unknown)

@@ -131,7 +131,7 @@ class StoreThreads:
         await self._writer.settle()
 
     def _committed(self, transaction: Transaction) -> None:
-        """Called in the writer thread after each commit."""
+        """Called in the writer thread when changes are durable, by the log or a commit."""
         self._counts = transaction.tally.applied_to(self._counts)
         self._finished.extend(transaction.finished)
 

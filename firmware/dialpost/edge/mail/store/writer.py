@@ -68,7 +68,7 @@ class _Task(Generic[_T]):
 
 
 class Writer:
-    """Runs changes in groups. `committed` is called in this thread after each commit."""
+    """Runs changes in groups. `committed` is called in this thread when changes are durable."""
 
     def __init__(
         self,

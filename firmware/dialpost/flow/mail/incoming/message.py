@@ -1,7 +1,8 @@
 """One incoming message: our header lines, the body into the spool, the envelope into the queue, then the 250.
 
-The body is durable before the database names it, and both are before the 250. A fault on the way is remembered and
-answered at the end, so that the dialogue stays in step; nothing of the message remains then.
+A big body is durable before the database names it, a small one together with its row (docs/decisions/0051), and
+all of it before the 250. A fault on the way is remembered and answered at the end, so that the dialogue stays in
+step; nothing of the message remains then.
 """
 
 from __future__ import annotations
