@@ -260,6 +260,35 @@ def test_a_reset_that_failed_hides_nothing_that_comes_later(
     assert reopened(log).numbers() == [2]
 
 
+def test_what_a_failed_write_left_is_no_group_after_the_next_one(
+    log: BodyLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if it could not be removed at once, and the next one begins elsewhere."""
+    log.append([entry(1)])
+    real, calls = os.pwrite, 0
+
+    def only_once(descriptor: int, data: bytes, at: int) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(descriptor, data, at)
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pwrite", only_once)
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="Input"):
+        log.append([entry(2)])
+    assert reopened(log).numbers() == [1, 2], "all that failed was the flush"
+    monkeypatch.undo()
+    log.forget(1)
+    log.reset()
+    log.append([entry(3)])
+    assert reopened(log).numbers() == [3]
+
+
 def test_what_a_failed_write_left_is_removed_durably(log: BodyLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused message must not come back after a power cut."""
     log.append([entry(1)])

@@ -64,6 +64,8 @@ class BodyLog:
         self._kept: deque[_Kept] = deque()
         self._home: dict[int, tuple[_Kept, int, int]] = {}  # number: its group, where its body begins, its length
         self._next_at = BLOCK_BYTES
+        self._failed: set[int] = set()
+        """Where groups begin whose writing failed, and that may be on the card nevertheless."""
         self._guard = threading.Lock()
         self.missing = 0
         """The groups that were acknowledged and can't be read any more."""
@@ -262,19 +264,27 @@ class BodyLog:
         try:
             if self._is_marked_empty is not False:
                 self._write_head(is_empty=False)
+            # They have this group's number, and may be elsewhere.
+            self._clear_failed()
             self._write(data, at)
             os.fdatasync(self._descriptor)
         except OSError:
             # What reached the card of it must not be found by the next start.
+            self._failed.add(at)
             with contextlib.suppress(OSError):
-                self._write(bytes(BLOCK_BYTES), at)
+                self._clear_failed()
                 os.fdatasync(self._descriptor)
             raise
         with self._guard:
+            self._failed.clear()
             self._is_marked_empty = False
             self._sequence += 1
             self._next_at = at + len(data)
             self._add(_Kept(group, at))
+
+    def _clear_failed(self) -> None:
+        for at in self._failed:
+            self._write(bytes(BLOCK_BYTES), at)
 
     def oldest(self, content: int) -> list[tuple[int, bytes]]:
         """Messages (number, body) to write out so that entries of `content` bytes fit, oldest first.
