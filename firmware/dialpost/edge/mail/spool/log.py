@@ -49,6 +49,11 @@ class _Kept:
     live: set[int] = field(default_factory=set)
     is_unreadable: bool = False
 
+    @property
+    def end(self) -> int:
+        """Where the next group can begin."""
+        return self.at + self.group.blocks * BLOCK_BYTES
+
 
 class BodyLog:
     """One open log. Made by `open`."""
@@ -129,17 +134,31 @@ class BodyLog:
         if not found:
             return
         newest = found[-1].group
+        oldest = max(newest.oldest, self._sequence)
         self._sequence = newest.sequence + 1
-        self._next_at = found[-1].at + newest.blocks * BLOCK_BYTES
-        needed = [one for one in found if one.group.sequence >= newest.oldest]
-        first = needed[0]
-        oldest = newest.oldest
-        if first.at > found[-1].at or self._next_at + self.largest_group_bytes > self._end:
-            # A write that was cut off may have destroyed the oldest groups: they had become unneeded by then.
-            oldest = first.group.sequence
-        self.missing = newest.sequence - oldest + 1 - len({one.group.sequence for one in needed})
+        self._next_at = found[-1].end
+        needed = [one for one in found if one.group.sequence >= oldest]
+        self.missing = self._lost(needed, oldest)
         for kept in needed:
             self._add(kept)
+
+    def _lost(self, needed: Sequence[_Kept], oldest: int) -> int:
+        """The number of needed groups that are missing.
+
+        Those don't count that the next write may have replaced before it was cut off: they were unneeded by then.
+        """
+        reach = [(self._next_at, self._next_at + self.largest_group_bytes)]
+        if reach[0][1] > self._end:
+            reach.append((BLOCK_BYTES, BLOCK_BYTES + self.largest_group_bytes))
+        lost, before = 0, oldest - 1
+        begin = BLOCK_BYTES if BLOCK_BYTES < needed[0].at < self._next_at else self._next_at
+        for one in needed:
+            missing = one.group.sequence - before - 1
+            gap = [(begin, one.at)] if begin <= one.at else [(begin, self._end), (BLOCK_BYTES, one.at)]
+            if missing > 0 and not any(a < d and c < b for a, b in gap for c, d in reach):
+                lost += missing
+            before, begin = one.group.sequence, one.end
+        return lost
 
     def _scan(self) -> Iterator[_Kept]:
         at, window, window_at = BLOCK_BYTES, b"", 0
