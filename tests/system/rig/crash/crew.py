@@ -11,11 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rig.crash.operations import Op
+from rig.crash.operations import ALPHABET, How, Op
 from rig.crash.sync_sites import library
 
 _TESTS = Path(__file__).parents[3]
@@ -23,28 +23,25 @@ _TESTS = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Record `ops` and judge the states of those from number `from_op` on."""
+    """Record `ops` and judge the states of those from number `from_op` on, until `most` faults are found.
+    `is_full`: where the database's log is nearly full.
+    """
 
     ops: tuple[Op, ...]
     from_op: int = 0
     left_out: str = ""
-    is_eager: bool = False
+    how: How = How.LAZY
+    is_full: bool = False
+    most: int = 3
 
     def __str__(self) -> str:
-        how = ", the kernel writing at once" if self.is_eager else ""
+        full = ", the log nearly full" if self.is_full else ""
         what = f", without {self.left_out}" if self.left_out else ""
-        return ", ".join(op.value for op in self.ops) + how + what
+        return f"{', '.join(op.value for op in self.ops)}: {self.how.value}{full}{what}"
 
     def text(self) -> str:
         """For a worker."""
-        return json.dumps(
-            {
-                "ops": [op.value for op in self.ops],
-                "from_op": self.from_op,
-                "left_out": self.left_out,
-                "is_eager": self.is_eager,
-            }
-        )
+        return json.dumps({**asdict(self), "ops": [op.value for op in self.ops], "how": self.how.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +125,18 @@ class _Shared:
             return next(self._tasks, None)
 
 
-def sequences(length: int, seed: int) -> Iterator[Task]:
-    """All of that length, each once with a lazy kernel and once with an eager one, in an order by seed. Judged are
-    the states of the last operation: those of the others are the states of shorter sequences.
+HOWS = (How.LAZY, How.EAGER, How.STRICT)
+
+
+def sequences(length: int, seed: int, hows: Iterable[How] = HOWS) -> list[Task]:
+    """All of that length, in each way, with a fresh log and with one that is nearly full, in an order by seed. The
+    states of the last operation are judged: those of the others are the states of shorter sequences.
     """
     found = [
-        Task(ops, length - 1, is_eager=is_eager)
-        for ops in itertools.product(Op, repeat=length)
-        for is_eager in (False, True)
+        Task(ops, length - 1, how=how, is_full=is_full)
+        for ops in itertools.product(ALPHABET, repeat=length)
+        for how in hows
+        for is_full in (False, True)
     ]
     random.Random(seed).shuffle(found)
-    return iter(found)
+    return found

@@ -75,36 +75,39 @@ class Judge:
         try:
             key = digest(self._place), number
             if key not in self._seen:
-                self._seen[key] = self._judge(promise)
+                self._seen[key] = judge(self._place, promise)
             return self._seen[key]
         finally:
             umount(self._place)
 
-    def _judge(self, promise: Promise) -> list[str]:
-        first = self._start()
-        if isinstance(first, str):
-            return [f"the start failed: {first}"]
-        again = self._start()
-        if first != again:
-            return [f"a second start changed something: {first} became {again}"]
-        return faults(first, promise)
 
-    def _start(self) -> dict[str, Any] | str:
-        """A start in a process of its own, which ends without a word: all that is there then."""
-        reading, writing = os.pipe()
-        if (child := os.fork()) == 0:
-            with os.fdopen(writing, "w") as said:
-                try:
-                    watch(self._place, ALL, -1, is_eager=False)  # nobody cuts this one off
-                    said.write(json.dumps(asyncio.run(_settled(self._place))))
-                except BaseException:
-                    said.write(json.dumps(traceback.format_exc()))
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading) as said:
-            found = said.read()
-        os.waitpid(child, 0)
-        return json.loads(found)  # type: ignore[no-any-return]
+def judge(place: Path, promise: Promise) -> list[str]:
+    """What is wrong with the station whose files are there, once it was started twice."""
+    first = _start(place)
+    if isinstance(first, str):
+        return [f"the start failed: {first}"]
+    again = _start(place)
+    if first != again:
+        return [f"a second start changed something: {first} became {again}"]
+    return faults(first, promise)
+
+
+def _start(place: Path) -> dict[str, Any] | str:
+    """A start in a process of its own, which ends without a word: all that is there then."""
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        with os.fdopen(writing, "w") as said:
+            try:
+                watch(place, ALL)  # nobody cuts this one off
+                said.write(json.dumps(asyncio.run(_settled(place))))
+            except BaseException:
+                said.write(json.dumps(traceback.format_exc()))
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        found = said.read()
+    os.waitpid(child, 0)
+    return json.loads(found)  # type: ignore[no-any-return]
 
 
 async def _settled(place: Path) -> dict[str, Any]:

@@ -18,6 +18,20 @@ class Op(Enum):
     COMMIT = "commit"
     START = "killed and started"
     STOP = "stopped and started"
+    FILL = "fill the log"
+
+
+ALPHABET = tuple(op for op in Op if op is not Op.FILL)
+"""What the sequences are made of. `FILL` prepares a station whose database is about to take over its log."""
+
+
+class How(Enum):
+    """What becomes of the writes."""
+
+    LAZY = "on ext4"
+    EAGER = "on ext4, written at once"
+    STRICT = "by POSIX alone"
+    TWICE = "by POSIX alone, and the start after it cut again"
 
 
 class Fate(Enum):

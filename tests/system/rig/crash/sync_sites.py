@@ -1,6 +1,6 @@
 """The places of the program that make something durable: named, and one of them left out on purpose.
 
-Those of Python are named here, by the functions that lead to a call of fsync; SQLite's in `sync_sites.c`.
+Those of Python are named here, by the functions that lead to a call of fsync; SQLite's in `watched_calls.c`.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-_SOURCE = Path(__file__).with_name("sync_sites.c")
+_SOURCE = Path(__file__).with_name("watched_calls.c")
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_CALLS = {"fsync": 74, "fdatasync": 75} if os.uname().machine == "x86_64" else {"fsync": 82, "fdatasync": 83}
-"""Their numbers (asm/unistd.h): called so, `sync_sites.c` does not see them."""
 _DEPTH = 3
 ALL = "*"
 
 
 def library(folder: Path) -> Path:
     """Compile it."""
-    made = folder / "sync_sites.so"
+    made = folder / "watched_calls.so"
     subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-w", "-o", made, _SOURCE, "-ldl"], check=True)
     return made
 
 
-def watch(place: Path, left_out: str, said: int, *, is_eager: bool) -> None:
-    """From now on this process names each place on the descriptor `said` (-1: nowhere) and leaves one out."""
+def watch(place: Path, left_out: str, said: int = -1, *, is_eager: bool = False, notes: int = -1) -> None:
+    """From now on this process names each place on the descriptor `said` and leaves one out. On `notes` it notes
+    each call that changes a file. -1: nowhere.
+    """
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if is_eager else -1
-    _LIBC.sync_sites(os.fsencode(place), left_out.encode(), said, folder)
+    _LIBC.watch_calls(os.fsencode(place), left_out.encode(), said, folder, notes)
 
     def watched(name: str) -> Callable[[int], None]:
         def call(descriptor: int) -> None:
@@ -41,7 +41,7 @@ def watch(place: Path, left_out: str, said: int, *, is_eager: bool) -> None:
                 os.write(said, f"{site}\n".encode())
             if site and left_out in (site, ALL):
                 return
-            if _LIBC.syscall(_CALLS[name], descriptor) != 0:
+            if _LIBC.sync_now(descriptor, name == "fdatasync") != 0:
                 raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
         return call
