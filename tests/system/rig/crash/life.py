@@ -38,7 +38,9 @@ LEFT_PAGES = 10
 """How many the database's log has left where it was filled: a start and one or two operations use them."""
 NOW_S = 1_820_000_000
 ANNA, FRIEND = "anna@clinic.example", "friend@world.example"
-SMALL_BYTES, BIG_BYTES = 3_000, 100_000
+SMALL_BYTES, BIG_BYTES = 8_000, 100_000
+LOG_BYTES = 26 * 4096
+"""The spool's log: eight small messages fill it, and then the oldest become files."""
 UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
 
 
@@ -56,19 +58,21 @@ class Life:
 
     def __init__(self, place: Path) -> None:
         self._place = place
-        self.spool, self.boxes = Spool(place / "spool", 0), Maildirs(place / "mail")
+        self.spool, self.boxes = Spool(place / "spool", 0, log_bytes=LOG_BYTES), Maildirs(place / "mail")
         self.history = ConfigHistory(place / "config" / "dialpost.toml")
 
     async def start(self) -> list[str]:
         """Open and recover; what was wrong."""
         self.history.current()
         self.spool.prepare()
+        self.spool.wait_for_log()
         self.boxes.prepare()
         self.store = await Store.open(
             self._place / "queue.db",
             wall_clock=lambda: NOW_S,
             bodies=self.spool.ids,
             ids_elsewhere=self.boxes.ids,
+            log=self.spool.log,
         )
         self.retention = Retention(
             self.store, self.spool, RetentionConfig(), clock_trusted=lambda: False, wall_clock=lambda: NOW_S
@@ -185,7 +189,7 @@ class Life:
         return {
             "rows": {row.queue_id: [[one.address, one.state.value] for one in row.recipients] for row in rows},
             "sound": [row.queue_id for row in rows if self._has_body(row)],
-            "bodies": sorted(self.spool.ids()),
+            "bodies": sorted(set(self.spool.ids())),  # a file cut off from its log is there twice
             "mails": sorted([path.name, is_whole(path)] for path in (self._place / "mail").rglob("*,S=*")),
             "aside": sorted(str(path) for path in self._place.glob("set-aside/**/*.eml")),
             "config": self.history.path.read_text("utf-8"),

@@ -186,7 +186,7 @@ def _apply(changes: Iterable[_Change], names: dict[str, int], contents: dict[int
 
 
 def calls(notes: Path) -> list[Call]:
-    """What was noted, but for what SQLite makes anew at each start."""
+    """What was noted, without the index that SQLite rebuilds at each start."""
     data, at, found = notes.read_bytes(), 0, []
     while at < len(data):
         end = data.index(b"\n", at)

@@ -14,8 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from dialpost.edge.ground import written_data
+
 _SOURCE = Path(__file__).with_name("watched_calls.c")
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_range = written_data._sync_file_range
+_WAIT_AFTER = 4
 _DEPTH = 3
 ALL = "*"
 
@@ -46,7 +50,18 @@ def watch(place: Path, left_out: str, said: int = -1, *, is_eager: bool = False,
 
         return call
 
+    written_data._sync_file_range = lambda descriptor, flags: _write_range(descriptor, flags, place, left_out, said)
     os.fsync, os.fdatasync = watched("fsync"), watched("fdatasync")  # type: ignore[assignment]
+
+
+def _write_range(descriptor: int, flags: int, place: Path, left_out: str, said: int) -> None:
+    """sync_file_range(2), which is a place of its own where it waits."""
+    site = _site("sync_file_range", descriptor, place) if flags & _WAIT_AFTER else ""
+    if site and said >= 0:
+        os.write(said, f"{site}\n".encode())
+    if site and left_out in (site, ALL):
+        return
+    _range(descriptor, flags)
 
 
 def _site(name: str, descriptor: int, place: Path) -> str:

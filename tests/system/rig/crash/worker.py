@@ -92,8 +92,9 @@ def main() -> None:
     with Recorder(work) as recorder, Judge(work, recorder.journal) as judge:
         bases = {
             False: recorder.prepare(BEFORE, work / "template"),
-            True: recorder.prepare((*BEFORE, Op.FILL), work / "full template"),
+            True: recorder.prepare((*BEFORE, *[Op.ACCEPT] * 5, Op.FILL), work / "full template"),
         }
+        assert all((base.folder / "spool/log").exists() for base in bases.values()), "the spool has no log"
         ext4 = Ext4(recorder, judge, bases)
         engines: dict[How, Ext4 | Strict] = {
             How.LAZY: ext4,
