@@ -12,7 +12,7 @@ from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.system.board_files import BoardFiles
 from dialpost.edge.system.clock import Clock
-from dialpost.modem_line import expected_rate_bps, modem_line
+from dialpost.modem_line import expected_rate_bps, line_pace, modem_line
 from fakes import MemoryCallStore
 
 
@@ -63,6 +63,30 @@ def test_a_link_to_the_port_is_followed_for_root_takes_real_names_only(tmp_path:
     request = link._request(33_600)
     assert request.device == "/dev/ttyS3"
     assert PppRequest.from_json(request.to_json()) == request
+
+
+def test_lcp_asks_often_only_after_a_call_with_a_short_round_trip(tmp_path: Path) -> None:
+    """With a longer one it would never stay open (RFC 1661 §4.1)."""
+    config = Config(
+        station=StationConfig("mail.clinic.example", ("clinic.example",), run_dir=str(tmp_path)),
+        modem=ModemConfig(port="/dev/ttyS3", numbers=("1",)),
+    )
+    pace = line_pace(config)
+    link, _ = modem_line(
+        config,
+        cast("Clock", None),
+        cast("Resolver", None),
+        MemoryCallStore(),
+        nothing,
+        on_rate=pace.begins,
+        round_trip_s=lambda: pace.round_trip_s,
+    )
+    asked = []
+    for heard_s in (None, 1.8, 0.51, 0.5, 0.15, None):
+        if heard_s is not None:
+            pace.heard(heard_s)
+        asked.append(link._request(33_600).answers_soon)
+    assert asked == [False, False, False, True, True, False]
 
 
 @pytest.mark.parametrize(("is_trusted", "interface"), [(True, "ppp0"), (False, "")])

@@ -18,7 +18,7 @@ from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.modem.set_up import line_rate_bps, port_settings
 from dialpost.core.line.ppp.events import PppUp
-from dialpost.core.line.ppp.options import PppRequest, with_close_echoes
+from dialpost.core.line.ppp.options import SOON_S, PppRequest, with_close_echoes
 from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at
 from dialpost.edge.line.gateway_link import DialupGateway
@@ -63,6 +63,7 @@ def configured_link(
     *,
     ppp: Ppp | None,
     on_rate: Callable[[int], None],
+    round_trip_s: Callable[[], float | None],
     watchers: Sequence[LineWatcher],
 ) -> ConfiguredLink:
     """A dialled link. A modem that can't be driven as configured stops calls, not the office's mail."""
@@ -70,7 +71,15 @@ def configured_link(
         return ConfiguredLink(DialupGateway(hosts_to_knock_at(config), config.call.dial_timeout_s))
     try:
         link, plan = modem_line(
-            config, clock, resolver, memory, on_step, ppp=ppp, on_rate=on_rate, watchers=watchers
+            config,
+            clock,
+            resolver,
+            memory,
+            on_step,
+            ppp=ppp,
+            on_rate=on_rate,
+            round_trip_s=round_trip_s,
+            watchers=watchers,
         )
     except (ConfigError, NotFoundError) as error:
         maillog.operator_needed("modem: it can't be used as configured", error=error)
@@ -100,12 +109,13 @@ def modem_line(
     ppp: Ppp | None = None,
     watchers: Sequence[LineWatcher] = (),
     on_rate: Callable[[int], None] = lambda rate_bps: None,
+    round_trip_s: Callable[[], float | None] = lambda: None,
 ) -> tuple[ModemLink, DialPlan]:
     """The link, and the plan by which it dials.
 
     `on_step` is called when the wall clock has been set, `on_rate` with the line's rate (bits per second) before
-    the network comes up; `watchers` are notified when it comes and goes. `ppp` is pppd unless given (the simulation
-    has its own).
+    the network comes up; `round_trip_s` returns the line's in the call before, if known; `watchers` are notified
+    when the network comes and goes. `ppp` is pppd unless given (the simulation has its own).
 
     Raises: ConfigError, NotFoundError if a file in board/ or a setting is missing.
     """
@@ -125,6 +135,7 @@ def modem_line(
         Root accepts only the names of serial ports: a link like /dev/serial0 or one made by udev is resolved here.
         """
         known = line_rate_bps(rate_bps, profile, config.link.line_rate_bps, speed_bps)
+        trip_s = round_trip_s()
         on_rate(known)
         wanted = PppRequest.from_config(
             config.ppp,
@@ -134,6 +145,7 @@ def modem_line(
             flow_control=flow_control.value,
             has_carrier_line=modem.has_carrier_line,
             mail_hosts=hosts,
+            answers_soon=trip_s is not None and trip_s <= SOON_S,
         )
         return wanted if modem.has_carrier_line else with_close_echoes(wanted)
 

@@ -254,7 +254,8 @@ class Station:
     def _make_link(self) -> tuple[Link, DialPlan | None]:
         made = configured_link(
             self.config, self.clock, self.resolver, self.store, self._clock_stepped, ppp=self._ppp,
-            on_rate=self._line_rate, watchers=(self.half_open, self.line_trust),
+            on_rate=self._line_rate, round_trip_s=lambda: self.pace.round_trip_s,
+            watchers=(self.half_open, self.line_trust),
         )  # fmt: skip
         self._modem_link = made.modem
         if made.why_not:

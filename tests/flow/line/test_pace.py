@@ -53,8 +53,10 @@ def test_the_shortest_round_trip_of_all_connections_counts_until_the_next_call()
         pace.heard(heard)
     assert pace.inbound_bytes() == alone()
     assert pace.outbound_room(0.05) == alone(round_trip_s=0.05) < alone()
+    assert pace.round_trip_s == 0.05
     pace.begins(2400)
     assert pace.inbound_bytes() == alone(2400, ASSUMED_ROUND_TRIP_S)
+    assert pace.round_trip_s is None
 
 
 def test_each_direction_has_its_own_compression_looked_at_once_a_second() -> None:

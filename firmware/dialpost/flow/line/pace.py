@@ -56,6 +56,11 @@ class LinePace:
         self._inbound_s = self._monotonic()
         self._backlog = Backlog(rate_bps)
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """The shortest of this call, or of the last one until the next begins; None if nothing measured it."""
+        return self._round_trip_s
+
     def heard(self, round_trip_s: float) -> None:
         """The shortest round trip that a connection has seen."""
         known = self._round_trip_s

@@ -109,6 +109,7 @@ def test_the_request_survives_its_way() -> None:
         flow_control="none",
         has_carrier_line=True,
         mail_hosts=(ip_network("192.0.2.0/24"),),
+        answers_soon=True,
     )
     assert PppRequest.from_json(request.to_json()) == request
 
@@ -207,8 +208,13 @@ def test_the_other_end_s_address_alone() -> None:
 
 def test_a_slow_line_is_asked_again_less_often() -> None:
     """And a provider that says nothing is given up later there."""
-    for rate_bps, often in ((2400, (10, 10, 10)), (33_600, (1, 30, 3))):
-        found = lines(replace(REQUEST, rate_bps=rate_bps))
+    for rate_bps, answers_soon, often in (
+        (2400, False, (10, 10, 10)),
+        (2400, True, (10, 10, 10)),
+        (33_600, False, (3, 10, 3)),
+        (33_600, True, (1, 30, 3)),
+    ):
+        found = lines(replace(REQUEST, rate_bps=rate_bps, answers_soon=answers_soon))
         names = ("lcp-restart", "lcp-max-configure", "ipcp-restart")
         assert [f"{name} {value}" for name, value in zip(names, often, strict=True)] == [
             line for line in found if line.startswith(names)
@@ -287,7 +293,7 @@ def test_the_whole_file_of_a_slow_line() -> None:
         "ip-up-script /x/up",
         "ip-down-script /x/down",
     ]
-    assert "lcp-restart 1" in lines(PppRequest("/dev/ttyS0", 9600, 9600))
+    assert "lcp-restart 3" in lines(PppRequest("/dev/ttyS0", 9600, 9600))
 
 
 def test_a_request_that_says_no_more_is_filtered_and_shares_nothing() -> None:

@@ -34,6 +34,8 @@ _REFUSED = {
     "none": ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
 }
 _SLOW_BPS = 9600
+SOON_S = 0.5
+"""A round trip up to which the answer to an LCP request certainly comes before it is asked again after a second."""
 _LONGEST_TEXT = 255
 
 
@@ -42,6 +44,7 @@ class PppRequest:
     """One session. Rates in bit/s (`rate_bps` of the line, `speed_bps` of the port), times in s, `mtu` in bytes.
 
     `mail_hosts` are the addresses and networks, apart from the peer, that may reach port 25 over the line.
+    `answers_soon`: whether the line's round trip is known, from the call before, and at most SOON_S.
     """
 
     device: str
@@ -64,6 +67,7 @@ class PppRequest:
     firewall: bool = True
     share_with_lan: bool = False
     mail_hosts: tuple[IpNetwork, ...] = ()
+    answers_soon: bool = False
 
     def __post_init__(self) -> None:
         _check(self)
@@ -79,6 +83,7 @@ class PppRequest:
         flow_control: str,
         has_carrier_line: bool,
         mail_hosts: tuple[IpNetwork, ...],
+        answers_soon: bool,
     ) -> PppRequest:
         """The request of a configured line."""
         return cls(
@@ -102,6 +107,7 @@ class PppRequest:
             config.firewall,
             config.share_with_lan,
             mail_hosts,
+            answers_soon,
         )
 
     @property
@@ -200,10 +206,7 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         # Compression needs a window in memory at both ends; 15 bits (32 kB) is what peers offer.
         "deflate 15,15" if request.compression else "noccp",
         "bsdcomp 15,15" if request.compression else "",
-        # A request and its answer take seconds on a satellite line. Elsewhere the first request is often lost to a
-        # provider that begins to listen a moment after CONNECT; one too many is harmless (RFC 1661 §4.3).
-        f"lcp-restart {10 if slow else 1}",
-        f"lcp-max-configure {10 if slow else 30}",
+        *_lcp_restart(request),
         f"ipcp-restart {10 if slow else 3}",
         *_echoes(request),
         "nopersist",
@@ -212,6 +215,20 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         f"ip-down-script {down_script}",
     ]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def _lcp_restart(request: PppRequest) -> list[str]:
+    """When LCP asks again, and how often.
+
+    The first request is often lost to a provider that begins to listen a moment after CONNECT, and the next is paid
+    for. But a request that comes after the provider's LCP has opened makes it start over (RFC 1661 §4.1), so with a
+    round trip longer than the interval LCP would never stay open: a satellite may also be behind a fast modem.
+    """
+    if request.rate_bps < _SLOW_BPS:
+        restart_s, most = 10, 10
+    else:
+        restart_s, most = (1, 30) if request.answers_soon else (3, 10)
+    return [f"lcp-restart {restart_s}", f"lcp-max-configure {most}"]
 
 
 def with_close_echoes(request: PppRequest) -> PppRequest:
