@@ -269,7 +269,7 @@ async def test_lost_groups_are_reported(tmp_path: Path) -> None:
         file.seek(2 * BLOCK_BYTES)
         file.write(b"rot" * 9)
     again = opened(tmp_path)
-    assert "1 groups of messages in it are missing" in again.log.report[0]
+    assert "(groups of messages missing: 1, blocks that can't be read: 0)" in again.log.report[0]
     assert sorted(again.ids()) == [queue_id(1), queue_id(3)]
     again.close()
 
@@ -294,6 +294,21 @@ async def test_the_log_of_a_small_card_is_small(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "statvfs", lambda _: Status)
     opened(tmp_path).close()
     assert (tmp_path / "spool" / "log").stat().st_size == 9 * BLOCK_BYTES
+
+
+@pytest.mark.parametrize(("free_blocks", "made"), [(64, []), (65, ["log"])])
+async def test_the_log_does_not_use_the_last_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_blocks: int, made: list[str]
+) -> None:
+    class Status:
+        f_blocks, f_bavail, f_frsize = 1 << 20, 100 + free_blocks, BLOCK_BYTES
+
+    monkeypatch.setattr(os, "statvfs", lambda _: Status)
+    spool = Spool(tmp_path / "spool", 100 * BLOCK_BYTES, log_bytes=SIZE)
+    spool.prepare()
+    spool.wait_for_log()
+    assert files(spool) == made
+    spool.close()
 
 
 async def test_without_room_for_a_log_every_body_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

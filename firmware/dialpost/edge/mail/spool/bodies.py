@@ -12,6 +12,7 @@ card runs in the threads of `rounds`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,7 @@ class Spool:
         self._reserve_bytes = reserve_bytes
         self._aside = set_aside_directory or directory.parent / "set-aside"
         self._is_short = is_short
+        self._log_bytes = log_bytes
         self._rounds = SyncRounds(directory)
         self.log = LoggedBodies(directory, log_bytes, lambda: self._rounds.in_hand)
         self._making: Future[None] | None = None
@@ -69,7 +71,13 @@ class Spool:
         except OSError as error:
             raise storage_error(error, f"The spool {self._directory} can't be made") from error
         if self.log.prepare():
-            self._making = self._rounds.pool.submit(self.log.make)
+            self._making = self._rounds.pool.submit(self._make_log)
+
+    def _make_log(self) -> None:
+        """The log must not use the last room: then mail would be refused. The next start tries again."""
+        with contextlib.suppress(StorageError):
+            self.check_room(self._log_bytes)
+            self.log.make()
 
     def wait_for_log(self) -> None:
         """Return when the log that `prepare` began to make is there, or can't be."""

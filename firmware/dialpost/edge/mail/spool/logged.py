@@ -78,9 +78,9 @@ class LoggedBodies:
             return self._size > 0
         if self._log.missing or self._log.unreadable:
             self.report.append(
-                f"The spool's log is damaged: {self._log.missing} groups of messages in it are missing, and "
-                f"{self._log.unreadable} blocks can't be read. "
-                "Those that the queue knows are held; others, accepted just before the stop, may be lost."
+                f"The spool's log is damaged (groups of messages missing: {self._log.missing}, blocks that can't "
+                f"be read: {self._log.unreadable}). Messages in it that the queue knows are held; others, accepted "
+                "just before the stop, may be lost."
             )
         return False
 
