@@ -15,6 +15,7 @@ from dialpost.core.line.modem.set_up import (
     line_rate_bps,
     port_settings,
     set_up_commands,
+    sets_guard,
 )
 
 COUNTRY = Country("generic", "Anywhere", "a test")
@@ -109,3 +110,9 @@ def test_a_telephone_line_has_settings_of_its_own() -> None:
 )
 def test_the_guard_time_as_the_modem_reports_it(lines: tuple[str, ...], guard_s: float | None) -> None:
     assert guard_time_s(lines) == (guard_s if guard_s is None else pytest.approx(guard_s))
+
+
+def test_a_guard_time_that_somebody_chose_is_seen() -> None:
+    for extra, found in (("", False), ("S7=90", False), ("at&k3 s12 = 100", True), ("ATS12=20", True)):
+        assert sets_guard(PROFILE, ModemConfig(extra_init=extra)) is found
+    assert sets_guard(replace(PROFILE, init=("AT&F", "ATS12=75")), ModemConfig())

@@ -35,11 +35,12 @@ def hang_up(
     meanwhile: Callable[[FakeModem], None] = lambda fake: None,
     after_s: float = 0.0,
     profile: ModemProfile = HAYES,
+    config: ModemConfig = CONFIG,
 ) -> HungUp:
     """A call whose other side does `before` just before it is hung up, or `meanwhile` some time later."""
 
     async def run() -> HungUp:
-        modem = Modem(CONFIG, profile, lambda *_: fake, lambda words: None)
+        modem = Modem(config, profile, lambda *_: fake, lambda words: None)
         assert (await modem.dial("123")).result is DialResult.CONNECTED
         await fake.read(4096) if fake._buffer else None  # pppd has read it
         await asyncio.sleep(30)
@@ -98,7 +99,18 @@ def test_a_longer_guard_time_is_made_a_fifth_of_a_second_before_the_call(
     assert (done.doubt, fake.s12) == ("", is_set)
     assert done.paid_s == pytest.approx(paid_s, abs=0.02)
     asked = [command for command in fake.commands if command.startswith("ATS12")]
-    assert asked == ["ATS12?"] if s12 == is_set else ["ATS12?", "ATS12=10", "ATS12?"]
+    assert asked == (["ATS12?"] if s12 == is_set else ["ATS12?", "ATS12=10", "ATS12?"])
+
+
+def test_a_guard_time_that_the_operator_or_the_profile_sets_is_kept() -> None:
+    for config, profile in (
+        (replace(CONFIG, extra_init="at&k3 s12 = 100"), HAYES),
+        (CONFIG, replace(HAYES, init=("AT&F", "ATS12=100"))),
+    ):
+        fake = FakeModem(s12=100)
+        assert hang_up(fake, config=config, profile=profile).doubt == ""
+        assert fake.s12 == 100
+        assert "ATS12=10" not in fake.commands
 
 
 def test_a_modem_that_says_it_took_the_shorter_guard_time_and_kept_its_own() -> None:

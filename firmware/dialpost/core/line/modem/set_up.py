@@ -67,6 +67,12 @@ def guard_time_s(lines: Iterable[str]) -> float | None:
     return None
 
 
+def sets_guard(profile: ModemProfile, config: ModemConfig) -> bool:
+    """Whether the profile or modem.extra_init sets the guard time: then it is left alone."""
+    commands = (*profile.init, config.extra_init)
+    return any("S12=" in command.replace(" ", "").upper() for command in commands)
+
+
 def set_up_commands(profile: ModemProfile, config: ModemConfig, country: Country) -> list[SetUpCommand]:
     """All of them in order. The first may restore the modem's defaults, and with them its echo."""
     commands = [SetUpCommand(command, command in profile.must) for command in profile.init]

@@ -92,12 +92,14 @@ async def _escape_after_silence(talk: ModemChannel, profile: ModemProfile, guard
     await talk.quiet(min(1.0, profile.answer_s))
 
 
-async def own_guard_s(talk: ModemChannel, profile: ModemProfile) -> float | None:
+async def own_guard_s(talk: ModemChannel, profile: ModemProfile, *, may_shorten: bool) -> float | None:
     """The guard time that the modem reports, made shorter if it can be; None if it reports none to be trusted."""
     if HangUpWay.ESCAPE not in profile.hang_up:
         return None
     guard_s = await _told_guard_s(talk)
-    if guard_s is None or guard_s <= SHORT_GUARD_S or not (await talk.ask(SHORTER_GUARD)).is_ok:
+    if guard_s is None or guard_s <= SHORT_GUARD_S or not may_shorten:
+        return guard_s
+    if not (await talk.ask(SHORTER_GUARD)).is_ok:
         return guard_s
     return await _told_guard_s(talk)
 

@@ -21,7 +21,7 @@ from dialpost.core.line.country import Country
 from dialpost.core.line.dial_plan import dial_command
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.modem.profile import NUMBER, ControlLines, FlowControl, ModemProfile, ResultKind
-from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands
+from dialpost.core.line.modem.set_up import PLAIN_WORDS, port_settings, set_up_commands, sets_guard
 from dialpost.core.line.reasons import advice
 from dialpost.flow.line.modem.channel import Answer, ModemChannel
 from dialpost.flow.line.modem.hang_up import carrier_falls, hung_up, is_on_hook, own_guard_s
@@ -283,7 +283,8 @@ class Modem:
 
     async def _learn_guard(self, talk: ModemChannel) -> None:
         """Hanging up by escape waits for the guard time twice: know it. A modem that can't tell is asked once."""
-        guard_s = await own_guard_s(talk, self._profile) if self._tells_guard else None
+        may_shorten = not sets_guard(self._profile, self._config)
+        guard_s = await own_guard_s(talk, self._profile, may_shorten=may_shorten) if self._tells_guard else None
         self._tells_guard = guard_s is not None
         if guard_s is None:
             return
