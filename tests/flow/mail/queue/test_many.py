@@ -13,7 +13,7 @@ from dialpost.core.control import queue as api
 from dialpost.core.errors import AddressError, ControlError, NotFoundError
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, QueueCounts, RecipientRecord, RecipientState
 from dialpost.edge.mail.spool import Spool
-from dialpost.edge.mail.store import Store
+from dialpost.edge.mail.store import Store, queries
 from dialpost.flow.mail.queue import many
 from dialpost.flow.mail.queue.control import QueueControl
 from fakes import FakeClock, a_record, to_mailbox, to_world
@@ -166,6 +166,39 @@ async def test_a_request_is_bounded_and_the_next_goes_on_from_there(
     )
     assert (rest.messages, rest.next) == (2, "")
     assert await rig.states(newcomer) == ["waiting"]
+
+
+async def test_a_release_reads_no_more_bodies_in_a_request_than_it_has_time_for(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each body is read to check it: a thousand large ones would take longer than a face waits for the answer."""
+    monkeypatch.setattr(many, "_MOST_READ_BYTES", 150)
+    body = {"size": 100, "checksum": zlib.crc32(BODY)}
+    made = [await rig.accept(to_world(state=RecipientState.HELD), **body) for _ in range(3)]
+    first = await rig.many.change(api.ChangeParams(action=RELEASE, every=True))
+    assert (first.messages, first.next) == (2, made[1].queue_id)
+    assert [await rig.states(one) for one in made] == [["waiting"], ["waiting"], ["held"]]
+    rest = await rig.many.change(api.ChangeParams(action=RELEASE, every=True, after=first.next))
+    assert (rest.messages, rest.next) == (1, "")
+    assert await rig.change(HOLD, every=True) == (3, 3), "what reads nothing has no such limit"
+
+
+async def test_what_was_finished_while_it_was_chosen_does_not_end_the_request(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call may send all of a slice between the query for its numbers and that for its rows."""
+    monkeypatch.setattr(many, "_SLICE", 2)
+    made = [await rig.accept(to_world()) for _ in range(4)]
+    whole, asked = queries.messages, list[list[int]]()
+
+    def sent_meanwhile(connection: Any, numbers: Any, *args: Any) -> list[MessageRecord]:
+        asked.append(list(numbers))
+        return [] if len(asked) == 1 else whole(connection, asked[-1], *args)
+
+    monkeypatch.setattr(queries, "messages", sent_meanwhile)
+    assert await rig.change(HOLD, every=True) == (2, 2)
+    monkeypatch.undo()
+    assert [await rig.states(one) for one in made] == [["waiting"]] * 2 + [["held"]] * 2
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [

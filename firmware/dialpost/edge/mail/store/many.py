@@ -89,8 +89,11 @@ def _matching(connection: sqlite3.Connection, choice: Choice) -> Matching:
 def _chosen(connection: sqlite3.Connection, choice: Choice, limit: int, after: int | None) -> list[MessageRecord]:
     condition, values = _condition(choice)
     first = -1 if after is None else key_range(after)[1]
-    numbers = queries.in_order(connection, f"key > ? AND {condition}", [first, *values], 0, limit)
-    return queries.messages(connection, numbers, f"AND {condition}", values)
+    while numbers := queries.in_order(connection, f"key > ? AND {condition}", [first, *values], 0, limit):
+        if found := queries.messages(connection, numbers, f"AND {condition}", values):
+            return found
+        first = key_range(numbers[-1])[1]  # all of them were finished in between
+    return []
 
 
 def _condition(choice: Choice) -> tuple[str, list[object]]:

@@ -21,6 +21,8 @@ from dialpost.flow import maillog
 
 _SLICE = 200
 """Messages that are changed in one transaction."""
+_MOST_READ_BYTES = 50_000_000
+"""Bodies that a request to release checks by reading them: a few seconds on a slow card."""
 _EXAMPLES = 10
 _WAITING, _HELD = frozenset({RecipientState.WAITING}), frozenset({RecipientState.HELD})
 _FROM_STATES = {
@@ -128,11 +130,14 @@ class ManyControl:
         choice = self._choice(wanted, wanted.up_to)
         after = None if wanted.after is None else given_id(wanted.after)
         tally, left, rest = _Tally(), api.MOST_AT_ONCE, ""
+        left_bytes = _MOST_READ_BYTES
         try:
             while messages := await self._queue.chosen(choice, min(_SLICE, left), after):
+                if wanted.action is api.Action.RELEASE:
+                    messages, left_bytes = _readable(messages, left_bytes)
                 await self._change(wanted.action, messages, tally)
                 after, left = messages[-1].queue_id, left - len(messages)
-                if not left:
+                if not left or left_bytes <= 0:
                     rest = after
                     break
         finally:
@@ -187,6 +192,17 @@ class ManyControl:
         if not self._clock_trusted():
             raise ControlError("The clock is not set yet, so nobody knows how old the mail is.")
         return int(self._wall_clock()) - older_than_s
+
+
+def _readable(messages: Sequence[MessageRecord], most_bytes: int) -> tuple[list[MessageRecord], int]:
+    """The first messages whose size reaches `most_bytes`, or all; and the bytes left, 0 or less if reached."""
+    taken = []
+    for message in messages:
+        taken.append(message)
+        most_bytes -= message.size
+        if most_bytes <= 0:
+            break
+    return taken, most_bytes
 
 
 def given_id(text: str) -> QueueId:
