@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from dialpost.__main__ import main
 from dialpost.cli.mail import queue as face
 from dialpost.core.control import queue as api
 from dialpost.core.mail.queue.records import MessageRecord, RecipientState
+from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.control_socket.server import ControlServer
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
@@ -150,30 +152,55 @@ def test_deleting_many_asks_first(daemon: Daemon, queue: Run, monkeypatch: pytes
     assert asked[0] == "Delete 2 messages permanently, without notifying the senders? Type yes: "
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("delete",),
-        ("hold", "--dry-run"),
-        ("delete", "D0000001", "--all"),
-        ("release", "D0000001", "--from", "a@b.example"),
-        ("retry", "D0000001", "--dry-run"),
-        ("delete", "--yes"),
-    ],
-)
-def test_an_id_or_filters_but_not_both(daemon: Daemon, queue: Run, words: tuple[str, ...]) -> None:
+def test_an_id_or_filters_but_not_both(daemon: Daemon, queue: Run) -> None:
     made = daemon.accept("a@b.example")
-    status, out, err = queue(*words)
-    assert (status, out) == (2, "") and "give either an ID, or --all or filters" in err
+    for words, said in (
+        (("delete",), "give either an ID, or --all or filters"),
+        (("hold", "--dry-run"), "give either an ID, or --all or filters"),
+        (("delete", "D0000001", "--all"), "give either an ID, or --all or filters"),
+        (("release", "D0000001", "--from", "a@b.example"), "give either an ID, or --all or filters"),
+        (("delete", "--yes"), "give either an ID, or --all or filters"),
+        (("retry", "D0000001", "--dry-run"), "--dry-run needs --all or filters"),
+        (("delete", "all", "--yes"), "all is not an ID; give --all, --from or --to"),
+        (("hold", "a@b.example"), "a@b.example is not an ID; give --all, --from or --to"),
+    ):
+        status, out, err = queue(*words)
+        assert (status, out) == (2, "") and said in err
     assert daemon.states(made) == ["waiting"]
+
+
+def test_an_interrupted_change_says_how_far_it_came(
+    daemon: Daemon, queue: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "MOST_AT_ONCE", 1)
+    made = daemon.accept(*["eve@world.example"] * 3)
+    client_ask, asked = ControlClient.ask, []
+
+    def ask(self: ControlClient, method: Any, **given: Any) -> Any:
+        asked.append(method.name)
+        if len(asked) == 3:  # to match, the first change, the second
+            raise KeyboardInterrupt
+        return client_ask(self, method, **given)
+
+    monkeypatch.setattr(ControlClient, "ask", ask)
+    status, out, _ = queue("delete", "--all", "--yes")
+    assert (status, out) == (130, "\nInterrupted: at least 1 of 3 messages deleted.\n")
+    assert daemon.states(made) == ["deleted", "waiting", "waiting"]
+
+
+def test_large_numbers_are_written_alike(queue: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = api.Match(messages=3332, recipients=4001, bytes=0, newest="D0000001", examples=())
+    monkeypatch.setattr(ControlClient, "ask", lambda *_, **__: found)
+    assert queue("retry", "--all", "--dry-run")[1].endswith("3,332 messages (4,001 recipients, 0 B) match.\n")
 
 
 def test_a_bad_filter_is_refused(daemon: Daemon, queue: Run, capsys: pytest.CaptureFixture[str]) -> None:
     made = daemon.accept("a@b.example")
-    assert queue("delete", "--from", "nonsense", "--yes")[::2] == (
-        1,
-        "dialpost: 'nonsense' is not usable as an address: it must look like name@domain\n",
+    status, _, err = queue("delete", "--from", "nonsense", "--yes")
+    said = (
+        "'nonsense' is not usable as an address: a filter is name@domain, @domain, or <> for notices of a station"
     )
+    assert (status, err) == (1, f"dialpost: {said}\n")
     for option, value, said in (
         ("--older-than", "5x", "a length of time such as 45min, 12h or 5d"),
         ("--older-than", "9999999d", "a length of time"),

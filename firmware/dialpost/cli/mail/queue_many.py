@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from dialpost.cli.arguments import age, byte_count
-from dialpost.cli.output import count, size, span, table
+from dialpost.cli.output import size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.control import queue as api
+from dialpost.core.mail.queue.ids import queue_number
+from dialpost.core.printable import one_line
 from dialpost.edge.control_socket import ControlClient
 
 _FILTERS = ("sender", "recipient", "older_than", "larger_than", "state")
@@ -56,8 +58,16 @@ def one_or_many(one: Callable[[argparse.Namespace], int]) -> Callable[[argparse.
 
     def run(args: argparse.Namespace) -> int:
         by_filter = args.every or any(getattr(args, name) is not None for name in _FILTERS)
-        if bool(args.id) == by_filter or (args.id and args.dry_run):
+        if bool(args.id) == by_filter:
             sys.stderr.write("dialpost: give either an ID, or --all or filters such as --from and --older-than\n")
+            return 2
+        if args.id and args.dry_run:
+            sys.stderr.write(
+                "dialpost: --dry-run needs --all or filters; `dialpost queue show ID` shows a message\n"
+            )
+            return 2
+        if args.id and queue_number(args.id) is None:
+            sys.stderr.write(f"dialpost: {one_line(args.id)} is not an ID; give --all, --from or --to for many\n")
             return 2
         return _change_many(args) if by_filter else one(args)
 
@@ -98,7 +108,11 @@ def _change(client: ControlClient, action: api.Action, chosen: dict[str, Any], f
     messages = recipients = damaged = 0
     after, told_s = "", time.monotonic()
     while True:
-        done = client.ask(api.CHANGE, **chosen, up_to=found.newest, after=after or None)
+        try:
+            done = client.ask(api.CHANGE, **chosen, up_to=found.newest, after=after or None)
+        except KeyboardInterrupt:  # the station finishes at most the slice that it has begun
+            print(f"\nInterrupted: at least {messages:,} of {_these(found.messages)} {_DONE[action]}.", flush=True)
+            raise
         messages, recipients, damaged = (
             messages + done.messages,
             recipients + done.recipients,
@@ -110,7 +124,7 @@ def _change(client: ControlClient, action: api.Action, chosen: dict[str, Any], f
         if time.monotonic() - told_s >= _TELL_EVERY_S:
             told_s = time.monotonic()
             print(f"{messages:,} of {found.messages:,} {_DONE[action]} ...", flush=True)
-    print(f"{_these(messages)} ({count(recipients, 'recipient')}) {_DONE[action]}.")
+    print(f"{_these(messages)} ({_these(recipients, 'recipient')}) {_DONE[action]}.")
     if damaged:
         print(f"{_these(damaged)} can't be sent, because the content is missing or damaged on the card.")
     return 0
@@ -131,8 +145,8 @@ def _show(found: api.Match) -> None:
     print(table(("ID", "FOR", "SIZE", "FROM", "TO"), rows))
     if found.messages > len(rows):
         print(f"... and {found.messages - len(rows):,} more.")
-    print(f"{_these(found.messages)} ({count(found.recipients, 'recipient')}, {size(found.bytes)}) match.")
+    print(f"{_these(found.messages)} ({_these(found.recipients, 'recipient')}, {size(found.bytes)}) match.")
 
 
-def _these(number: int) -> str:
-    return "1 message" if number == 1 else f"{number:,} messages"
+def _these(number: int, one: str = "message") -> str:
+    return f"1 {one}" if number == 1 else f"{number:,} {one}s"

@@ -26,3 +26,9 @@ def test_an_address_a_domain_or_the_null_sender(typed: str, stored: str) -> None
 def test_anything_else_is_refused(typed: str) -> None:
     with pytest.raises(AddressError):
         address_filter(typed)
+
+
+@cases("typed", ["", "anna", "clinic.example", "@", "<"])
+def test_a_refusal_names_what_can_be_given(typed: str) -> None:
+    with pytest.raises(AddressError, match=r"a filter is name@domain, @domain, or <>"):
+        address_filter(typed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialpost.core.address import normalise_domain, parse_mailbox
+from dialpost.core.errors import AddressError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.records import RecipientState
 
@@ -36,6 +37,8 @@ def address_filter(text: str) -> str:
         wanted = wanted[1:-1]
         if not wanted:
             return ""
+    if "@" not in wanted or wanted == "@":
+        raise AddressError(text, "a filter is name@domain, @domain, or <> for notices of a station")
     if wanted.startswith("@"):
         return f"@{normalise_domain(wanted[1:])}"
     return str(parse_mailbox(wanted))
