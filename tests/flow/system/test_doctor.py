@@ -313,7 +313,10 @@ async def test_the_daemon() -> None:
     )
     assert [(finding.severity, finding.what) for finding in running[10:14]] == [
         (WARNING, "Look here."),
-        (SKIPPED, "what mail costs it is unknown: the kernel counts no writes for its folder"),
+        (
+            SKIPPED,
+            "what mail costs it is unknown: the station is stopped, or the kernel counts no writes for its folder",
+        ),
         (FAULT, "smtp a:1: no greeting within 15 s"),
         (FAULT, "smtp b:2: no greeting within 15 s"),
     ]

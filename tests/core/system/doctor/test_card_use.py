@@ -61,4 +61,7 @@ def test_a_size_that_is_unknown_is_not_divided_by() -> None:
 def test_a_card_that_nothing_is_counted_for() -> None:
     found = card_use(None)
     assert (found.subject, found.severity) == ("card", Severity.SKIPPED)
-    assert found.what == "what mail costs it is unknown: the kernel counts no writes for its folder"
+    assert (
+        found.what
+        == "what mail costs it is unknown: the station is stopped, or the kernel counts no writes for its folder"
+    )

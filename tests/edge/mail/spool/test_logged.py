@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 from collections.abc import Iterator
@@ -254,10 +255,41 @@ async def test_a_damaged_log_is_kept_and_replaced(tmp_path: Path) -> None:
     again = opened(tmp_path)
     assert "both copies of its head are damaged" in again.log.report[0]
     assert "kept as log.damaged-2" in again.log.report[0]
+    assert "may be lost. Ask whoever sent mail shortly before the stop" in again.log.report[0]
     assert (tmp_path / "spool" / "log.damaged-2").read_bytes() == b"x" * SIZE
     await take(again, 2, b"body")
     assert content(again, queue_id(2)) == b"body"
     again.close()
+
+
+async def test_a_log_that_may_not_be_opened_is_not_set_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path)
+    await take(spool, 1, b"body")
+    spool.close()
+    real_open = os.open
+    for number in (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+
+        def refuse(path: Path, flags: int, mode: int = 0o777, number: int = number) -> int:
+            if Path(path).name == "log":
+                raise OSError(number, os.strerror(number))
+            return real_open(path, flags, mode)
+
+        monkeypatch.setattr(os, "open", refuse)
+        with pytest.raises(StorageError, match=r"The spool's log .* can't be read"):
+            opened(tmp_path)
+        monkeypatch.setattr(os, "open", real_open)
+    again = opened(tmp_path)
+    assert content(again, queue_id(1)) == b"body" and not again.log.report
+    again.close()
+
+
+async def test_what_is_no_file_is_set_aside_as_a_log(tmp_path: Path) -> None:
+    (tmp_path / "spool" / "log").mkdir(parents=True)
+    spool = opened(tmp_path)
+    assert "can't be read: Is a directory. It is kept as log.damaged-1." in spool.log.report[0]
+    spool.close()
 
 
 async def test_lost_groups_are_reported(tmp_path: Path) -> None:
@@ -270,6 +302,7 @@ async def test_lost_groups_are_reported(tmp_path: Path) -> None:
         file.write(b"rot" * 9)
     again = opened(tmp_path)
     assert "(groups of messages missing: 1, blocks that can't be read: 0)" in again.log.report[0]
+    assert "may be lost. Ask whoever sent mail shortly before the stop" in again.log.report[0]
     assert sorted(again.ids()) == [queue_id(1), queue_id(3)]
     again.close()
 

@@ -17,7 +17,10 @@ _SHORTEST_S = 3600
 def card_use(use: CardUse | None) -> Finding:
     """What was written since the station started, and what that makes in a year."""
     if use is None:
-        return skipped("card", "what mail costs it is unknown: the kernel counts no writes for its folder")
+        return skipped(
+            "card",
+            "what mail costs it is unknown: the station is stopped, or the kernel counts no writes for its folder",
+        )
     told = [f"{count_words(use.messages, 'message')} in {span_words(use.seconds)}"]
     if use.messages:
         told.append(f"{_amounts(use, use.messages)} a message")

@@ -8,6 +8,7 @@ stops, bodies become files as if there were no log: so an earlier release, which
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import weakref
@@ -32,6 +33,12 @@ LONGEST_LOGGED = 65_536
 """A longer body is a file at once: for it a file's cost is small."""
 _FILES_AT_ONCE = 64
 """The files that are made with one flush. All of them are open at once."""
+_NOT_ITS_FAULT = (errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors at opening a log that may be whole: set aside, it would take acknowledged mail with it."""
+_MAY_BE_LOST = (
+    "Messages in it that the queue knows are held; others, accepted just before the stop, may be lost. "
+    "Ask whoever sent mail shortly before the stop to check that it arrived."
+)
 
 
 class HeldBody:
@@ -74,13 +81,16 @@ class LoggedBodies:
         except FileNotFoundError:
             return self._size > 0
         except StorageError as error:
-            self.report.append(f"{error}. It is kept as {self._put_aside(path).name}.")
+            if getattr(error.__cause__, "errno", None) in _NOT_ITS_FAULT:
+                raise
+            self.report.append(
+                f"{str(error).rstrip('.')}. It is kept as {self._put_aside(path).name}. {_MAY_BE_LOST}"
+            )
             return self._size > 0
         if self._log.missing or self._log.unreadable:
             self.report.append(
                 f"The spool's log is damaged (groups of messages missing: {self._log.missing}, blocks that can't "
-                f"be read: {self._log.unreadable}). Messages in it that the queue knows are held; others, accepted "
-                "just before the stop, may be lost."
+                f"be read: {self._log.unreadable}). {_MAY_BE_LOST}"
             )
         return False
 
