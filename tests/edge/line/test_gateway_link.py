@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import dns.message
+import dns.rcode
 import pytest
 
 from dialpost.core.config.model import LinkKind
@@ -76,7 +77,7 @@ async def test_it_knocks_until_the_provider_answers(deaf: socket.socket) -> None
 
 
 async def test_a_name_server_is_asked_by_udp() -> None:
-    """Many answer only that. It answers the second query: a router drops packets while it dials."""
+    """Many answer only that. A router drops packets while it dials, or fails in place of the provider's server."""
 
     class Server(asyncio.DatagramProtocol):
         asked = 0
@@ -87,8 +88,10 @@ async def test_a_name_server_is_asked_by_udp() -> None:
         def datagram_received(self, data: bytes, addr: Any) -> None:
             self.asked += 1
             assert dns.message.from_wire(data).question[0].to_text() == ". IN NS"
-            if self.asked == 2:
-                self.transport.sendto(dns.message.make_response(dns.message.from_wire(data)).to_wire(), addr)
+            if self.asked > 1:
+                answer = dns.message.make_response(dns.message.from_wire(data))
+                answer.set_rcode(dns.rcode.SERVFAIL if self.asked == 2 else dns.rcode.NOERROR)
+                self.transport.sendto(answer.to_wire(), addr)
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -96,7 +99,7 @@ async def test_a_name_server_is_asked_by_udp() -> None:
         dialling = asyncio.create_task(link(host).dial())
         transport, server = await asyncio.get_running_loop().create_datagram_endpoint(Server, sock=silent)
         assert (await dialling).result is DialResult.CONNECTED
-        assert server.asked == 2
+        assert server.asked == 3
         transport.close()
 
 

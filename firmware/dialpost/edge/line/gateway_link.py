@@ -25,9 +25,9 @@ TRY_S = 20.0
 PAUSE_S = 1.0
 """The pause between two attempts."""
 _QUERY = b"dp\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00" + b"\x00\x00\x02\x00\x01"
-"""Number, flags (recursion desired), one question: the root, NS, IN (RFC 1035 §4.1). What the answer says does not
-matter.
-"""
+"""Number, flags (recursion desired), one question: the root, NS, IN (RFC 1035 §4.1). Any answer but one will do."""
+_SERVER_FAILURE = 2
+"""The RCODE of a router's own name server that does not reach the provider's yet (RFC 1035 §4.1.1)."""
 
 
 class Gateway:
@@ -166,13 +166,14 @@ class DialupGateway:
 
 
 class _Answer(asyncio.DatagramProtocol):
-    """`heard` is done with the first datagram; it raises the OSError of a port where nobody listens."""
+    """`heard` is done with the first answer; it raises the OSError of a port where nobody listens."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: object) -> None:
-        if not self.heard.done():
+        has_failed = len(data) > 3 and data[3] & 0x0F == _SERVER_FAILURE
+        if not has_failed and not self.heard.done():
             self.heard.set_result(None)
 
     def error_received(self, exc: Exception) -> None:
