@@ -18,7 +18,7 @@ from dialpost.core.ip_text import IpNetwork, ip_network
 from dialpost.core.line.dial_plan import DialPlan
 from dialpost.core.line.modem.set_up import line_rate_bps, port_settings
 from dialpost.core.line.ppp.events import PppUp
-from dialpost.core.line.ppp.options import SOON_S, PppRequest, with_close_echoes
+from dialpost.core.line.ppp.options import PppRequest, answers_soon, with_close_echoes
 from dialpost.core.line.redial_rules import vain_call
 from dialpost.core.mail.places import hosts_to_knock_at
 from dialpost.edge.line.gateway_link import DialupGateway
@@ -135,7 +135,7 @@ def modem_line(
         Root accepts only the names of serial ports: a link like /dev/serial0 or one made by udev is resolved here.
         """
         known = line_rate_bps(rate_bps, profile, config.link.line_rate_bps, speed_bps)
-        trip_s = round_trip_s()
+        is_quick = answers_soon(round_trip_s())
         on_rate(known)
         wanted = PppRequest.from_config(
             config.ppp,
@@ -145,7 +145,7 @@ def modem_line(
             flow_control=flow_control.value,
             has_carrier_line=modem.has_carrier_line,
             mail_hosts=hosts,
-            answers_soon=trip_s is not None and trip_s <= SOON_S,
+            answers_soon=is_quick,
         )
         return wanted if modem.has_carrier_line else with_close_echoes(wanted)
 

@@ -10,7 +10,7 @@ from cases import cases
 from dialpost.core.config.model import PppAuth, PppConfig
 from dialpost.core.ip_text import ip_network
 from dialpost.core.line.firewall import remove, ruleset
-from dialpost.core.line.ppp.options import PppRequest, options, with_close_echoes
+from dialpost.core.line.ppp.options import PppRequest, answers_soon, options, with_close_echoes
 from known import is_a
 
 REQUEST = PppRequest("/dev/ttyUSB0", 115_200, 33_600, user="clinic", password="s3cret")
@@ -206,15 +206,20 @@ def test_the_other_end_s_address_alone() -> None:
     assert ":192.0.2.1" not in lines(replace(REQUEST, local_address="192.0.2.2", remote_address="192.0.2.1"))
 
 
+def test_which_round_trips_show_that_a_line_answers_soon() -> None:
+    found = [answers_soon(each) for each in (None, 0.001, 0.02, 0.5, 0.51, 1.8)]
+    assert found == [False, False, True, True, False, False]
+
+
 def test_a_slow_line_is_asked_again_less_often() -> None:
     """And a provider that says nothing is given up later there."""
-    for rate_bps, answers_soon, often in (
+    for rate_bps, is_quick, often in (
         (2400, False, (10, 10, 10)),
         (2400, True, (10, 10, 10)),
         (33_600, False, (3, 10, 3)),
         (33_600, True, (1, 30, 3)),
     ):
-        found = lines(replace(REQUEST, rate_bps=rate_bps, answers_soon=answers_soon))
+        found = lines(replace(REQUEST, rate_bps=rate_bps, answers_soon=is_quick))
         names = ("lcp-restart", "lcp-max-configure", "ipcp-restart")
         assert [f"{name} {value}" for name, value in zip(names, often, strict=True)] == [
             line for line in found if line.startswith(names)

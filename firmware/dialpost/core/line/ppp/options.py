@@ -34,8 +34,10 @@ _REFUSED = {
     "none": ("refuse-pap", "refuse-chap", "refuse-mschap", "refuse-mschap-v2"),
 }
 _SLOW_BPS = 9600
-SOON_S = 0.5
-"""A round trip up to which the answer to an LCP request certainly comes before it is asked again after a second."""
+_LEAST_TRIP_S, _SOON_S = 0.02, 0.5
+"""Round trips with which the answer to an LCP request certainly comes within a second. A shorter one is no modem's,
+but that of a host on the LAN.
+"""
 _LONGEST_TEXT = 255
 
 
@@ -44,7 +46,7 @@ class PppRequest:
     """One session. Rates in bit/s (`rate_bps` of the line, `speed_bps` of the port), times in s, `mtu` in bytes.
 
     `mail_hosts` are the addresses and networks, apart from the peer, that may reach port 25 over the line.
-    `answers_soon`: whether the line's round trip is known, from the call before, and at most SOON_S.
+    `answers_soon`: whether the line's round trip is known, from the call before, and short.
     """
 
     device: str
@@ -215,6 +217,11 @@ def options(request: PppRequest, *, up_script: str, down_script: str) -> str:
         f"ip-down-script {down_script}",
     ]
     return "".join(f"{line}\n" for line in lines if line)
+
+
+def answers_soon(round_trip_s: float | None) -> bool:
+    """Whether a line with this round trip, as a connection saw it, surely answers within a second."""
+    return round_trip_s is not None and _LEAST_TRIP_S <= round_trip_s <= _SOON_S
 
 
 def _lcp_restart(request: PppRequest) -> list[str]:
