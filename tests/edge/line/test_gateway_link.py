@@ -99,7 +99,7 @@ async def test_a_name_server_is_asked_by_udp() -> None:
         dialling = asyncio.create_task(link(host).dial())
         transport, server = await asyncio.get_running_loop().create_datagram_endpoint(Server, sock=silent)
         assert (await dialling).result is DialResult.CONNECTED
-        assert server.asked == 3
+        assert server.asked >= 3
         transport.close()
 
 
