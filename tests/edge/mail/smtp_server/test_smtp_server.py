@@ -133,6 +133,20 @@ async def test_a_client_that_leaves_while_it_waits_for_its_turn_begins_no_messag
     assert policy.of("mail") == []
 
 
+@pytest.mark.parametrize("offers_tls", [False, True])
+async def test_a_client_that_waits_for_its_turn_is_sent_away_when_the_station_stops(offers_tls: bool) -> None:
+    """Nothing is being prepared for it, so the stop doesn't wait, and it gets 421."""
+    policy = WaitingPolicy()
+    async with door(policy, tls=server_tls() if offers_tls else None) as connect:
+        client = await connect(greeted=not offers_tls)
+        if not offers_tls:
+            await client.talk("EHLO x.example")
+            client.send("MAIL FROM:<a@world.example>\r\n")
+        await eventually(policy.asked.is_set)
+        await connect.server.close()
+        assert (await client.rest()).startswith(b"421 ")
+
+
 async def test_where_a_handshake_may_come_the_greeting_waits_for_the_turn() -> None:
     """A handshake takes as much of the line as a small message."""
     policy = WaitingPolicy()

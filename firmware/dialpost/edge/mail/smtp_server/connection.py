@@ -81,7 +81,7 @@ class Connection(Unsearched, SMTP):
         self._last_wait: asyncio.TimerHandle | None = None
         self._tcp_wait: asyncio.TimerHandle | None = None
         self._is_lost = self._is_cut = False
-        self.is_shaking_hands = False
+        self.is_shaking_hands = self.awaits_turn = False
         self.promises = Promises()
 
     # -- the connection's life ------------------------------------------------------------------------

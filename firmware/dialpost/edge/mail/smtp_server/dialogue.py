@@ -137,7 +137,11 @@ class Dialogue(Connection):
     async def _take_turn(self) -> None:
         """Wait for this connection's turn, unless it has it already. Raises: ConnectionEndedError."""
         if self._turn is None:
-            self._turn = await self.door.policy.turn(self.peer)
+            self.awaits_turn = True
+            try:
+                self._turn = await self.door.policy.turn(self.peer)
+            finally:
+                self.awaits_turn = False
             if self._at_end and not self.has_input:  # it left while it waited
                 raise ConnectionEndedError
 

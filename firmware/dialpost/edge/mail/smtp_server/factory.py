@@ -51,7 +51,7 @@ class SmtpServer:
         ends = []
         for connection in list(running.connections):
             ends.append(asyncio.ensure_future(connection.ended()))
-            if connection.is_waiting:
+            if connection.is_waiting or connection.awaits_turn:
                 connection.give_up(GOING_DOWN)
             elif connection.is_shaking_hands:
                 connection.cut()
