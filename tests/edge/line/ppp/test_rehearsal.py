@@ -45,6 +45,27 @@ async def test_each_program_runs_once_and_what_is_missing_or_fails_does_not_matt
     assert (tmp_path / "said").read_text().count("nft") == 2
 
 
+async def test_a_program_that_only_root_may_run_is_read(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian has pppd: rwsr-xr-- root dip. Nobody else may run it, but everybody may read it."""
+    program("pppd", "exit 0")
+    (tmp_path / "pppd").chmod(0o644)
+    read: list[Path] = []
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path)
+        return b""
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    rehearsed = Rehearsal(under_systemd=False)
+    rehearsed.begin()
+    assert rehearsed._task is not None
+    await rehearsed._task
+    assert read == [tmp_path / "pppd"]
+    assert not (tmp_path / "said").exists()
+
+
 async def test_under_systemd_the_units_process_is_rehearsed_too(tmp_path: Path) -> None:
     """It loads what the unit's process begins with."""
     name, *arguments = Rehearsal(under_systemd=True)._commands[0]

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from dialpost.edge.line.ppp.session import SYSTEM_PATH
 
@@ -42,8 +43,10 @@ class Rehearsal:
 
 async def _run(commands: Sequence[Sequence[str]]) -> None:
     for name, *arguments in commands:
-        program = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
+        places = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
+        program = shutil.which(name, path=places)
         if program is None:
+            await _read(shutil.which(name, os.R_OK, places))
             continue
         with contextlib.suppress(OSError, TimeoutError):
             quiet = asyncio.subprocess.DEVNULL
@@ -55,3 +58,10 @@ async def _run(commands: Sequence[Sequence[str]]) -> None:
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
+
+
+async def _read(program: str | None) -> None:
+    """One that this user may not run, as pppd on Debian: it is read at least, without its libraries."""
+    if program is not None:
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(Path(program).read_bytes)
