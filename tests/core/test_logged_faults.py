@@ -17,6 +17,8 @@ def fault(key: str, *, needs_operator: bool = True, count: int = 1, text: str = 
         ("%s %s", None, "%s %s"),
         ("etrn: %s", ("no",), "etrn: %s"),
         ("config: %s", {"a": 1}, "config: %s"),
+        ("%s: %s", ("s.toml", "The default is unset."), "configuration: The default is unset."),
+        ("%s: %s", ("s.toml",), "%s: %s"),
     ],
 )
 def test_lines_of_one_kind(message: str, args: object, kind: str) -> None:
@@ -48,6 +50,7 @@ def test_what_needs_an_operator_and_what_was_handled() -> None:
         ("something failed", "This is a bug in Dialpost"),
         ("a fault", "This is a bug in Dialpost"),
         ("something odd", "`dialpost doctor` checks further"),
+        ("configuration: The default is unset.", "`dialpost config explain KEY` explains"),
     ],
 )
 def test_each_says_what_to_do_next(key: str, next_step: str) -> None:

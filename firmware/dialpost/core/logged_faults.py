@@ -14,6 +14,7 @@ from dialpost.core.advice import LOG
 
 SHOWN_S = 86_400.0
 MOST_SHOWN = 5
+_CONFIGURATION = "configuration: "
 _QUEUE_ID = re.compile(r"^[A-Z][0-9A-Z]{5,}: ")
 
 TOLD_ELSEWHERE = {
@@ -83,6 +84,8 @@ class LoggedFault:
     @property
     def _next(self) -> str:
         name = bare(self.key)
+        if name.startswith(_CONFIGURATION):
+            return "`dialpost config explain KEY` explains the setting."
         if name in _NEXT:
             return _NEXT[name]
         if "bug in Dialpost" in name or "fault" in name or "failed" in name:
@@ -96,7 +99,12 @@ class LoggedFault:
 
 
 def kind_of(message: object, args: object) -> str:
-    """The common start of log lines of one kind, as in the code (a format and its values)."""
+    """The common start of log lines of one kind, as in the code (a format and its values).
+
+    Each warning about the configuration (`daemon`: file, sentence) is a kind of its own.
+    """
+    if message == "%s: %s" and isinstance(args, tuple) and len(args) == 2:
+        return f"{_CONFIGURATION}{args[1]}"
     is_mail_log = message == "%s %s" and isinstance(args, tuple) and args
     return str(args[0]) if is_mail_log and isinstance(args, tuple) else str(message)
 
