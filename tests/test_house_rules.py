@@ -18,6 +18,7 @@ TREE = Path(__file__).parents[1]
 PACKAGE = TREE / "firmware/dialpost"
 MOST_LINES = 400
 MOST_FILES = 20
+_ASSERT_IF = re.compile(r"\bassert\b[^\n]* if |\bassert \(\n[^\n]*(?:\n\s+| )if ")
 MOST_OVERRULED = 20  # tables whose columns say more than one entry a line would
 PYTHON = sorted(path for part in ("firmware", "bench") for path in (TREE / part).rglob("*.py"))
 
@@ -132,6 +133,31 @@ def test_nobody_reads_an_error_number() -> None:
         str(path.relative_to(TREE)): bare_system_errors(path.read_text(encoding="utf-8"))
         for path in PACKAGE.rglob("*.py")
     }
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def half_asserted(source: str) -> list[int]:
+    """The lines of `assert a == b if c else d`: brackets are missing, so that `d`, a value, is what holds."""
+    if not _ASSERT_IF.search(source):  # parsing all of them takes a second
+        return []
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Assert)
+        and isinstance(node.test, ast.IfExp)
+        and isinstance(node.test.orelse, ast.Constant | ast.JoinedStr | ast.List | ast.Tuple | ast.Dict | ast.Set)
+    ]
+
+
+def test_assertions_without_brackets_are_found() -> None:
+    for orelse in ("[2]", "(1, 2)", "'c'", "f'{c}'", "b'c'", "3", "True", "{}"):
+        assert half_asserted(f"\nassert a == [1] if b else {orelse}") == [2]
+    assert half_asserted("assert a == 1 if b else a == 2\nassert a == (1 if b else 2)") == []
+
+
+def test_no_assertion_holds_by_a_missing_bracket() -> None:
+    tests = Path(__file__).parent.rglob("test_*.py")
+    found = {str(path.relative_to(TREE)): half_asserted(path.read_text(encoding="utf-8")) for path in tests}
     assert {name: lines for name, lines in found.items() if lines} == {}
 
 
