@@ -30,12 +30,14 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
         yield both
 
 
-def _calls(exchange: Exchange, expected: int, *, status: int = 0) -> list[dict[str, object]]:
-    """`call now` (it waits for the redials too); the records, oldest first."""
-    got, said = exchange.station.call()
+def _calls(
+    exchange: Exchange, expected: int, *, status: int = 0, more: int = 0, timeout_s: float = 300.0
+) -> list[dict[str, object]]:
+    """`call now` (it waits for the redials too); the records, oldest first: `expected`, or up to `more` more."""
+    got, said = exchange.station.call(timeout_s=timeout_s)
     assert got == status, f"{said}\n{exchange.story()}"
     records = exchange.station.calls()[::-1]
-    assert len(records) == expected, f"{records}\n{exchange.story()}"
+    assert expected <= len(records) <= expected + more, f"{records}\n{exchange.story()}"
     eventually(lambda: not exchange.line.is_up, what="the line is down")
     exchange.line.check()
     return records
@@ -113,10 +115,11 @@ def test_a_dead_line_is_noticed_and_mail_goes_on_by_redial(exchange: Exchange) -
     exchange.afresh({**_REDIALS, "ppp": {"echo_interval_s": 2, "echo_failures": 2}})
     exchange.load(_SMALL, _SMALL)
     exchange.line.die_after("down", 4000)
-    records = _calls(exchange, 2)
+    # If it dies while the provider opens a connection, that end may need one redial more, five minutes later.
+    records = _calls(exchange, 2, more=1, timeout_s=600.0)
     assert records[0]["hangup_reason"] == "carrier-lost"
     assert records[0]["online_s"] < 30  # type: ignore[operator]
-    assert records[1]["result"] == "connected"
+    assert {record["result"] for record in records[1:]} == {"connected"}
     exchange.check_all_is_across()
 
 
