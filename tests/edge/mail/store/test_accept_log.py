@@ -277,15 +277,35 @@ async def test_a_lost_database_beside_a_log_in_use(rig: Rig) -> None:
     for name in ("queue.db", "queue.db-wal", "queue.db-shm"):
         (there / name).unlink(missing_ok=True)
     after = await Rig.open(there)
-    assert await after.store.get(message.queue_id) is None
-    assert (await recover(after)).set_aside == 1
-    (aside,) = there.rglob("set-aside/*.eml")
-    assert aside.read_bytes() == BODY
+    assert "1 messages are held because the queue database lost their entries" in after.store.opening_report[-1]
+    assert (await recover(after)).sentences == ()
+    found = await after.store.get(message.queue_id)
+    assert found is not None
+    (recipient,) = found.recipients
+    assert (recipient.state, recipient.address) == (RecipientState.HELD, message.recipients[0].address)
+    assert "may have been delivered already" in recipient.last_reply
+    assert after.body(message) == BODY
+    await after.store.set_state(message.queue_id, frozenset({RecipientState.HELD}), RecipientState.WAITING)
+    assert (await after.store.counts()).waiting_remote == 1
     await after.close()
+    again = await Rig.open(there)
+    assert again.store.opening_report == ()
+    await again.close()
+
+
+async def test_a_note_that_cannot_be_read_leaves_the_body(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialpost.edge.mail.store.store.note_of", lambda _: b"spoilt")
+    await rig.take()
+    async with rig.crashed() as after:
+        report = await recover(after)
+        assert report.unconfirmed == 1
+        (aside,) = after.directory.rglob("set-aside/**/*.eml")
+        assert aside.read_bytes() == BODY
 
 
 async def test_a_full_card_keeps_no_station_from_starting(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The database is lost, and there is no room to make a file of what the log holds."""
+    """The database is lost, and there is no room to make a file of what the log holds and can't be understood."""
+    monkeypatch.setattr("dialpost.edge.mail.store.store.note_of", lambda _: b"spoilt")
     message = await rig.take()
     there = Path(shutil.copytree(rig.directory, rig.directory.with_name("lost")))
     for name in ("queue.db", "queue.db-wal", "queue.db-shm"):

@@ -17,9 +17,10 @@ from typing import Any, Protocol
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.envelope import QueueId
-from dialpost.core.mail.queue.records import MessageRecord
+from dialpost.core.mail.queue.records import BY_STATION, MessageRecord
 from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.store.rows import (
+    HELD,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
     Row,
@@ -31,6 +32,9 @@ from dialpost.edge.mail.store.rows import (
 
 INSERT_MESSAGE = f"INSERT INTO message ({MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 16)})"
 INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.join('?' * 16)})"
+_MAY_BE_DELIVERED = (
+    "The queue database lost its entry: it may have been delivered already. Release it if it was not."
+)
 _DIGEST = MESSAGE_COLUMNS.split(", ").index("digest")
 
 
@@ -99,25 +103,38 @@ def _rows(given: Any) -> tuple[Row, list[Row]]:
     return tuple(row), [tuple(one) for one in recipients]
 
 
-def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int) -> None:
-    """Insert the rows that a crash kept from the database, in one transaction.
+def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int) -> int:
+    """Insert the rows that a crash kept from the database, in one transaction; returns how many messages are held.
 
-    A message without a row and numbered below `known_from` belongs to a database that was lost: its body becomes a
-    file, which recovery sets aside. Raises: sqlite3.Error.
+    A message without a row and numbered below `known_from` belongs to a database that was lost. It may have been
+    delivered since, so it is held for an operator to decide. If its note can't be read, its body becomes a file,
+    which recovery sets aside. Raises: sqlite3.Error.
     """
     unknown: list[int] = []
+    held = 0
     connection.execute("BEGIN IMMEDIATE")
     for number, note in log.notes():
         if connection.execute("SELECT 1 FROM message WHERE id = ?", (number,)).fetchone() is not None:
             continue
         rows = rows_of(note)
-        if rows is None or number < known_from:
+        if rows is None:
             unknown.append(number)
             continue
-        connection.execute(INSERT_MESSAGE, rows[0])
-        connection.executemany(INSERT_RECIPIENT, rows[1])
+        message, recipients = rows
+        if number < known_from:
+            recipients = [_held(row) for row in recipients]
+            held += 1
+        connection.execute(INSERT_MESSAGE, message)
+        connection.executemany(INSERT_RECIPIENT, recipients)
     connection.execute("COMMIT")
     if unknown:
         # On a full card they stay where they are: recovery reports them, and the next start tries again.
         with contextlib.suppress(StorageError):
             log.settle(unknown)
+    return held
+
+
+def _held(row: Row) -> Row:
+    """The row of a recipient that nobody knows to be finished or not."""
+    changed = {"state": HELD, "last_reply": _MAY_BE_DELIVERED, "last_by": BY_STATION}
+    return tuple(changed.get(name, value) for name, value in zip(RECIPIENT_COLUMNS.split(", "), row, strict=True))

@@ -92,8 +92,11 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers, log: Accept
             )
             connection.execute("DELETE FROM memory WHERE key = ?", (BODIES_KNOWN_FROM,))
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
-        if log is not None:
-            restore_rows(connection, log, known_from)
+        if log is not None and (held := restore_rows(connection, log, known_from)):
+            report.append(
+                f"{held} messages are held because the queue database lost their entries; they may have been "
+                "delivered already. `dialpost queue list --held` shows them: release those that were not."
+            )
         _lengthen_log(path)
         with contextlib.suppress(OSError):  # a file that stays only makes the next start check again
             wants_check(path).unlink(missing_ok=True)
