@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 _WAIT_BEFORE, _WRITE, _WAIT_AFTER = 1, 2, 4  # sync_file_range(2)
@@ -45,18 +46,24 @@ def _shares_flushes(device: int) -> bool:
     with contextlib.suppress(OSError):
         name = (_DEVICES / f"{os.major(device)}:{os.minor(device)}").readlink().name
         options = (_EXT4 / name / "options").read_text(encoding="utf-8", errors="replace").split()
-        return "data=ordered" in options and "barrier" in options
+        return "data=ordered" in options and "barrier" in options and _function() is not None
     return False
 
 
 @functools.lru_cache(maxsize=1)
-def _function() -> ctypes._NamedFuncPointer:
-    function = ctypes.CDLL(None, use_errno=True).sync_file_range
+def _function() -> Callable[[int, int, int, int], int] | None:
+    """sync_file_range(2); None if the C library or the unit's restrictions don't let us have it."""
+    try:
+        function = ctypes.CDLL(None, use_errno=True).sync_file_range
+    except (OSError, AttributeError, MemoryError):
+        return None
     function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
     return function
 
 
 def _sync_file_range(descriptor: int, flags: int) -> None:
-    if _function()(descriptor, 0, 0, flags) != 0:
+    function = _function()
+    assert function is not None
+    if function(descriptor, 0, 0, flags) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
