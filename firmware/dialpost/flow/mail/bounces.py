@@ -185,6 +185,8 @@ class Bouncer:
         prefix = b"Return-Path: <>\n" if any(one.local_account for one in readers) else b""
         queue_id = self._queue.next_id()
         writer = self._bodies.begin(queue_id)
+        if sum(one.local_account is not None for one in readers) > 1:
+            writer.will_be_shared()
         try:
             writer.write(prefix + text)
             size = await writer.commit()

@@ -29,6 +29,9 @@ class BodyWriter(Protocol):
     def write(self, data: bytes) -> None:
         """Add to it. Raises: StorageFullError, StorageError."""
 
+    def will_be_shared(self) -> None:
+        """Several mailboxes get it. Call it before `commit`."""
+
     async def commit(self) -> int:
         """Make it durable; its size. Raises: StorageFullError, StorageError."""
 

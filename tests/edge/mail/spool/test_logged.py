@@ -88,6 +88,16 @@ async def test_a_longer_body_is_a_file(tmp_path: Path) -> None:
     spool.close()
 
 
+async def test_a_body_for_several_mailboxes_is_a_file_that_can_be_linked(spool: Spool) -> None:
+    writer = spool.begin(queue_id(1))
+    writer.write(b"body")
+    writer.will_be_shared()
+    assert await writer.commit() == 4
+    assert spool.log.body_of(queue_id(1)) is None
+    assert files(spool) == [queue_id(1), "log"]
+    assert isinstance(spool.stored(queue_id(1)), Path)
+
+
 async def test_what_is_too_long_for_a_small_log_is_a_file(spool: Spool) -> None:
     await take(spool, 1, b"x" * (SIZE // 4))
     assert files(spool) == [queue_id(1), "log"]

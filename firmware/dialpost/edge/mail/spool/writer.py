@@ -54,6 +54,7 @@ class SpoolWriter:
         self._is_handed_over = False  # by `commit`
         self._is_closed = False
         self._held: object | None = None
+        self._is_shared = False
 
     @property
     def size(self) -> int:
@@ -80,6 +81,10 @@ class SpoolWriter:
                 self._home.ended()
                 raise self._give_up(error) from error
 
+    def will_be_shared(self) -> None:
+        """Several mailboxes get it: as a file it is written once and linked. Call it before `commit`."""
+        self._is_shared = True
+
     async def commit(self) -> int:
         """It is complete: make file and directory entry durable; returns the size.
 
@@ -90,7 +95,7 @@ class SpoolWriter:
             raise self._fault
         self._is_handed_over = True
         try:
-            if self._descriptor is None:
+            if self._descriptor is None and not self._is_shared:
                 self._held = self._home.hold(self.queue_id, self._buffer)
             if self._held is not None:
                 self._buffer = bytearray()

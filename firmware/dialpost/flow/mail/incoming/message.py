@@ -207,7 +207,10 @@ class Incoming:
             self._fault = CHANGED_MEANWHILE
             return
         self._recipients = recipients
-        prefix = return_path(self.envelope.sender) if any(one.local_account for one in self._recipients) else b""
+        mailboxes = sum(one.local_account is not None for one in self._recipients)
+        if mailboxes > 1:
+            self.body.will_be_shared()
+        prefix = return_path(self.envelope.sender) if mailboxes else b""
         self._local_prefix = len(prefix)
         self.body.write(prefix)
         given = self.envelope.recipients
