@@ -37,7 +37,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One message to be logged: its queue number, a note of whoever logs it, and its body."""
+    """One message to be logged: its queue number, a note of its rows (opaque here), and its body."""
 
     number: int
     note: bytes

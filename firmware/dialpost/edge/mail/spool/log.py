@@ -200,7 +200,7 @@ class BodyLog:
             self._kept.popleft()
 
     def close(self) -> None:
-        """Let go of the file. Whoever still reads finds nothing."""
+        """Close the file; later reads find nothing."""
         with self._guard:
             self._home.clear()
             os.close(self._descriptor)
@@ -340,7 +340,7 @@ class BodyLog:
             return True
 
     def _write_head(self, *, is_empty: bool) -> None:
-        # Until it is durable: after a fault the card may have it or not, and whoever comes next writes it again.
+        # Until it is durable: after a fault the card may have it or not, and the next write does it again.
         self._is_marked_empty = None
         block = head_block(Head(self._salt, self._sequence, is_empty))
         self._write(block, 0)

@@ -240,7 +240,7 @@ class LoggedBodies:
             some = bodies[at : at + _FILES_AT_ONCE]
             self._make_files(some)
             for number, _ in some:
-                if not self._log.forget(number):  # finished meanwhile: whoever removed it met no file yet
+                if not self._log.forget(number):  # finished meanwhile: its removal met no file yet
                     (self._directory / queue_id(number)).unlink(missing_ok=True)
 
     def _make_files(self, bodies: Sequence[tuple[int, bytes]]) -> None:

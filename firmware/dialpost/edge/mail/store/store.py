@@ -20,7 +20,6 @@ from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.store import changes, opening, queries
 from dialpost.edge.mail.store.accept_log import AcceptLog, note_of
 from dialpost.edge.mail.store.faults import storage_error
-from dialpost.edge.mail.store.many import ManyMessages
 from dialpost.edge.mail.store.rows import number_of
 from dialpost.edge.mail.store.threads import StoreThreads
 
@@ -37,17 +36,6 @@ class Store(StoreThreads):
     `opening_report` says in sentences what was wrong and what was done about it; empty if all is well. `many` is
     the part for changes of many messages.
     """
-
-    def __init__(
-        self,
-        path: Path,
-        opened: opening.Opened,
-        wall_clock: Callable[[], float],
-        make_room: Callable[[], bool],
-        log: AcceptLog | None,
-    ) -> None:
-        super().__init__(path, opened, wall_clock, make_room, log)
-        self.many = ManyMessages(self._ask, self._change)
 
     @classmethod
     async def open(

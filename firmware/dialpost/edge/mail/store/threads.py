@@ -18,6 +18,7 @@ from dialpost.edge.mail.store import changes, opening, schema
 from dialpost.edge.mail.store.accept_log import AcceptLog
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.ids import IdSource
+from dialpost.edge.mail.store.many import ManyMessages
 from dialpost.edge.mail.store.tally import measure
 from dialpost.edge.mail.store.writer import Change, Transaction, Writer
 
@@ -54,6 +55,7 @@ class StoreThreads:
         self._reader_thread = ThreadPoolExecutor(1, thread_name_prefix="store-reader")
         self._reader: sqlite3.Connection | None = None
         self._closed = False
+        self.many = ManyMessages(self._ask, self._change)
 
     async def close(self) -> None:
         """Finish current work and close; the next start then knows that the stop was orderly."""
