@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from rig.card.loop_device import LoopDevice
 from rig.needs import needs
 from rig.servers.chroots import Chroot
 
@@ -66,9 +67,7 @@ def test_the_users_of_a_stick_with_ext4(work: Path) -> None:
     with image.open("wb") as file:
         file.truncate(32 * 1_048_576)
     subprocess.run(["mkfs.ext4", "-q", image], check=True)
-    device = subprocess.run(
-        ["losetup", "--find", "--show", image], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    device = LoopDevice(image)
     try:
         options = OPTIONS["ext4"].replace(f"group={USER}", "group=nogroup").replace(USER, "nobody")
         script = (
@@ -77,9 +76,9 @@ def test_the_users_of_a_stick_with_ext4(work: Path) -> None:
             "chmod 4755 /tmp/stick/x; "
             "grep /tmp/stick /proc/mounts; /tmp/stick/x 2>/dev/null || echo refused; umount /tmp/stick"
         )
-        told = Chroot("station").run("bash", "-ec", script, "mount", options, device).splitlines()
+        told = Chroot("station").run("bash", "-ec", script, "mount", options, device.path).splitlines()
     finally:
-        subprocess.run(["losetup", "--detach", device], check=True)
+        device.close()
     assert told[0] == "nobody nogroup 770"
     assert {"nosuid", "nodev", "noexec"} <= set(told[1].split()[3].split(","))
     assert told[2] == "refused"

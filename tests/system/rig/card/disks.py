@@ -13,6 +13,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from rig.card.loop_device import LoopDevice
+
 _SECTOR = 512
 _CLONE_NEWNS = 0x00020000
 _inside: set[int] = set()
@@ -41,8 +43,8 @@ class SmallDisk:
         eager = "lazy_itable_init=0,lazy_journal_init=0"
         how_many = ["-N", str(inodes)] if inodes else []
         _run("mkfs.ext4", "-q", "-E", eager, *how_many, str(self._image))
-        self._device = _run("losetup", "--find", "--show", str(self._image)).strip()
-        _run("mount", self._device, str(self.mountpoint))
+        self._device = LoopDevice(self._image)
+        _run("mount", self._device.path, str(self.mountpoint))
 
     def written(self) -> int:
         """Bytes written to the device so far, everything pending flushed first."""
@@ -51,7 +53,7 @@ class SmallDisk:
             _run("sync", "--file-system", str(self.mountpoint))
         finally:
             os.close(descriptor)
-        fields = Path(f"/sys/block/{Path(self._device).name}/stat").read_text().split()
+        fields = Path(f"/sys/block/{Path(self._device.path).name}/stat").read_text().split()
         return int(fields[6]) * _SECTOR
 
     def fill(self) -> None:
@@ -78,7 +80,7 @@ class SmallDisk:
 
     def close(self) -> None:
         _run("umount", str(self.mountpoint))
-        _run("losetup", "--detach", self._device)
+        self._device.close()
         self._image.unlink()
 
 

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from rig.card.data_partition import copy_range
+from rig.card.loop_device import LoopDevice
 from rig.card.write_log import SECTOR
 from rig.processes import Child, eventually
 
@@ -25,7 +26,7 @@ class RecordedDisk:
         self.place = work / "mounted"
         self.disk, self.before, self.log = work / "disk.ext4", work / "before.ext4", work / "writes.log"
         self._served = work / "served"
-        self._loop = ""
+        self._loop: LoopDevice | None = None
 
     def __enter__(self) -> RecordedDisk:
         self.place.mkdir()
@@ -54,9 +55,17 @@ class RecordedDisk:
         )
         try:
             eventually(lambda: self._served.stat().st_size > 0, what="the disk, served")
-            attach: list[str | Path] = ["losetup", "-f", "--show", self._served]
-            self._loop = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
-            subprocess.run(["mount", "-t", "ext4", "-o", "noatime,nodiscard", self._loop, self.place], check=True)
+            self._loop = LoopDevice(self._served)
+            command: list[str | Path] = [
+                "mount",
+                "-t",
+                "ext4",
+                "-o",
+                "noatime,nodiscard",
+                self._loop.path,
+                self.place,
+            ]
+            subprocess.run(command, check=True)
         except BaseException:
             self.__exit__()
             raise
@@ -64,6 +73,6 @@ class RecordedDisk:
 
     def __exit__(self, *exc: object) -> None:
         subprocess.run(["umount", self.place], check=False)
-        if self._loop:
-            subprocess.run(["losetup", "-d", self._loop], check=False)
+        if self._loop is not None:
+            self._loop.close()
         self._daemon.stop()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rig.card.card_server import COUNTERS
+from rig.card.loop_device import LoopDevice
 from rig.processes import Child, eventually
 
 _SECTOR = 512
@@ -82,11 +83,12 @@ class SlowCard:
             ],
             directory / f"{name}.log",
         )
-        self.device = ""
+        self._loop: LoopDevice | None = None
         self._begun_kernel = self._begun = NOTHING
         try:
             eventually(lambda: self._served.stat().st_size > 0, what="the card, served")
-            self.device = _run("losetup", "--find", "--show", str(self._served)).strip()
+            self._loop = LoopDevice(self._served)
+            self.device = self._loop.path
             # The kernel counts on where the last device of that name ended, and to attach this one took a flush.
             self._begun_kernel, self._begun = self.kernel_counts(), self.counts()
             _run("mount", "-t", "ext4", "-o", MOUNT_OPTIONS, self.device, str(self.mountpoint))
@@ -114,8 +116,8 @@ class SlowCard:
 
     def close(self) -> None:
         self.unmount()
-        if self.device:
-            subprocess.run(["losetup", "--detach", self.device], check=False)
+        if self._loop is not None:
+            self._loop.close()
         subprocess.run(["umount", self._served], check=False)
         self._server.stop()
         self._image.unlink()

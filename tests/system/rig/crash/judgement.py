@@ -10,10 +10,11 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
+from rig.card.loop_device import LoopDevice
 from rig.crash.image import Image
 from rig.crash.journal import Journal
 from rig.crash.life import ANNA, FRIEND, Life, digest, number_of_config
-from rig.crash.mounts import attach, detach, mount, umount
+from rig.crash.mounts import mount, umount
 from rig.crash.operations import Fate, Promise
 from rig.crash.recording import MEGABYTES, OPTIONS
 from rig.crash.states import Write
@@ -40,11 +41,11 @@ class Judge:
 
     def __enter__(self) -> Judge:
         self._place.mkdir()
-        self._device = attach(self._image.path)
+        self._device = LoopDevice(self._image.path)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        detach(self._device)
+        self._device.close()
         self._image.close()
 
     def forget(self) -> None:
@@ -69,7 +70,7 @@ class Judge:
         self.mounted += 1
         self._image.write(base, writes)
         try:
-            mount(self._device, self._place, "ext4", options=OPTIONS)
+            mount(self._device.path, self._place, "ext4", options=OPTIONS)
         except OSError as error:
             return [str(error)]
         try:

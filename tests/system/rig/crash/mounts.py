@@ -1,10 +1,9 @@
-"""mount(2), umount(2) and loop devices without other programs: the crash proof does each ten thousands of times."""
+"""mount(2) and umount(2) without other programs: the crash proof does each ten thousands of times."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 from pathlib import Path
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -21,14 +20,3 @@ def umount(place: Path) -> None:
     """Raises: OSError."""
     if _LIBC.umount2(os.fsencode(place), 0) != 0:
         raise OSError(ctypes.get_errno(), f"{place} can't be unmounted: {os.strerror(ctypes.get_errno())}")
-
-
-def attach(file: Path) -> str:
-    """A loop device on this file."""
-    command: list[str | Path] = ["losetup", "-f", "--show", file]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def detach(device: str) -> None:
-    """No more."""
-    subprocess.run(["losetup", "-d", device], check=True)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rig.card.loop_device import LoopDevice
 from rig.crash.journal import journal_of
 from rig.crash.lives import Lives, Wish
-from rig.crash.mounts import attach, detach, mount, umount
+from rig.crash.mounts import mount, umount
 from rig.crash.operations import Op, World
 from rig.crash.recorded_file import RecordedFile
 
@@ -42,11 +43,11 @@ class Recorder:
         make_disk(self._backing)
         self.journal = journal_of(self._backing)
         self._file = RecordedFile(self._backing, self._work / "card", self.log).__enter__()
-        self._device = attach(self._file.place)
+        self._device = LoopDevice(self._file.place)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        detach(self._device)
+        self._device.close()
         self._file.__exit__()
 
     def prepare(self, ops: Sequence[Op], folder: Path) -> Base:
@@ -62,7 +63,7 @@ class Recorder:
 
     def _record(self, wish: Wish, world: World, copy: Path | None = None) -> Lives:
         self._file.begin()
-        mount(self._device, self.place, "ext4", options=OPTIONS)
+        mount(self._device.path, self.place, "ext4", options=OPTIONS)
         try:
             if copy is not None:
                 (self.place / "config").mkdir()
