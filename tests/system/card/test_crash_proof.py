@@ -14,7 +14,8 @@ a stop, nor with a full log). Then each place that makes something durable is le
 find it.
 
 DIALPOST_CRASH_SECONDS (60) is the time it may take: single operations are always done, then as many of the longer
-sequences as fit, in an order by DIALPOST_TEST_SEED. `make test-crash` does all of them.
+sequences as fit, in an order by DIALPOST_TEST_SEED. `make test-crash` does all of them, and says each minute how
+far it is; DIALPOST_CRASH_PART=2/8, with a seed, does the second eighth, so they need not be done in one go.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ pytestmark = [
 
 SEED = int(os.environ.get("DIALPOST_TEST_SEED") or random.SystemRandom().randrange(2**32))
 SECONDS = os.environ.get("DIALPOST_CRASH_SECONDS") or "60"
+PART, PARTS = (int(number) for number in (os.environ.get("DIALPOST_CRASH_PART") or "1/1").split("/"))
+SAID_EACH_S = 60
 
 NEEDLESS = {
     "fsync of a folder: edge.ground.durable._write < edge.ground.durable.write_durably < "
@@ -59,10 +62,6 @@ NEEDLESS = {
     "edge.mail.store.writer._settle_log": (1, "it matters when the rows of finished mail go, after months"),
     "fdatasync of a file: edge.mail.store.opening._lengthen_log < edge.mail.store.opening._open < "
     "edge.mail.store.opening.open_database": (1, "of zeros, which only spare later commits a flush"),
-    "sync_file_range of a file: edge.ground.written_data.reach_disk < edge.mail.spool.logged._write_out < "
-    "edge.mail.spool.logged.settle": (1, "the writing has begun, and ext4 commits the name behind the data"),
-    "sync_file_range of a file: edge.ground.written_data.reach_disk < edge.mail.spool.logged._write_out < "
-    "edge.mail.spool.logged.make_room": (1, "as above"),
     "sqlite: fdatasync of queue.db-wal (its head)": (1, "the frames are synced behind it, before they count"),
     "sqlite: fdatasync of queue.db-wal (nothing new)": (2, "each commit has synced the log (synchronous=FULL)"),
     "sqlite: fdatasync of the folder": (1, "where the log has its name already"),
@@ -93,11 +92,17 @@ def test_whatever_the_card_kept_the_promise_is_kept(
         SECONDS != "all"
     ):  # a stop writes most, a full log, too: to cut each start after each cut takes minutes there
         twice = [task for task in twice if Op.STOP not in task.ops and not task.is_full]
-    longer = [*sequences(2, SEED), *sequences(3, SEED)]
+    longer = [*sequences(2, SEED), *sequences(3, SEED)][PART - 1 :: PARTS]
     found = [*singles, *crew.do(twice)]
-    begun = time.monotonic()
+    begun = said = time.monotonic()
+    begun_tasks = 0
 
     def is_over() -> bool:
+        nonlocal said, begun_tasks
+        begun_tasks += 1
+        if time.monotonic() - said > SAID_EACH_S:
+            said = time.monotonic()
+            say(f"{begun_tasks} of {len(longer)} longer sequences begun")
         return SECONDS != "all" and time.monotonic() - begun > float(SECONDS)
 
     found += crew.do(longer, is_over)

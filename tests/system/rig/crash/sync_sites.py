@@ -55,13 +55,16 @@ def watch(place: Path, left_out: str, said: int = -1, *, is_eager: bool = False,
 
 
 def _write_range(descriptor: int, flags: int, place: Path, left_out: str, said: int) -> None:
-    """sync_file_range(2), which is a place of its own where it waits."""
-    site = _site("sync_file_range", descriptor, place) if flags & _WAIT_AFTER else ""
+    """sync_file_range(2), which is a place of its own where it waits. Where it doesn't it is a hint, which a kernel
+    may take late, so nothing may rest on it: here it is never taken.
+    """
+    if not flags & _WAIT_AFTER:
+        return
+    site = _site("sync_file_range", descriptor, place)
     if site and said >= 0:
         os.write(said, f"{site}\n".encode())
-    if site and left_out in (site, ALL):
-        return
-    _range(descriptor, flags)
+    if not (site and left_out in (site, ALL)):
+        _range(descriptor, flags)
 
 
 def _site(name: str, descriptor: int, place: Path) -> str:
@@ -73,7 +76,7 @@ def _site(name: str, descriptor: int, place: Path) -> str:
     callers: list[str] = []
     while frame is not None and len(callers) < _DEPTH:
         module = str(frame.f_globals.get("__name__"))
-        if module.startswith("dialpost."):
+        if module.startswith("dialpost.") and not frame.f_code.co_name.startswith("<"):  # 3.11 has one more there
             callers.append(f"{module.removeprefix('dialpost.')}.{frame.f_code.co_name}:{frame.f_lineno}")
         frame = frame.f_back
     what = "folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
