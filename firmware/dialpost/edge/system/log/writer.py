@@ -23,6 +23,8 @@ from dialpost.core.logged_faults import bare, kind_of
 MOST_QUEUED = 2000
 MOST_OF_A_KIND = 5
 WINDOW_S = 60.0
+_MOST_AT_ONCE = 100
+"""The most lines of one write."""
 _CLOSE_S = 1.0
 _MOST_KINDS = 200
 
@@ -86,7 +88,8 @@ class LogWriter(logging.Handler):
                 self._lines.append(line.encode("utf-8", "replace") + b"\n")
             if self._thread is None or not self._thread.is_alive():  # no thread survives a fork
                 self._begin()
-            self._some.notify_all()
+            if self._is_idle:
+                self._some.notify_all()
 
     def _begin(self) -> None:
         """Start the thread; if that fails, the lines wait for the next attempt."""
@@ -128,14 +131,15 @@ class LogWriter(logging.Handler):
                 if not self._lines:
                     return
                 self._is_idle = False
-                line, lost = self._lines.popleft(), self.lost
+                most = min(len(self._lines), _MOST_AT_ONCE)
+                lines, lost = b"".join(self._lines.popleft() for _ in range(most)), self.lost
             if lost and self._write(f"WARNING {lost} lines of the log were lost: nobody read it\n".encode()):
                 with self._some:
                     self.lost -= lost
-            self._write(line)
+            self._write(lines)
 
-    def _write(self, line: bytes) -> bool:
-        rest = memoryview(line)
+    def _write(self, lines: bytes) -> bool:
+        rest = memoryview(lines)
         try:
             while rest:
                 try:
