@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 
 from dialpost.core.address import Mailbox, parse_mailbox
 from dialpost.core.config.model import Config
@@ -20,6 +21,7 @@ POSTMASTER = "postmaster"  # RFC 5321 §4.5.1: always reachable
 _TO_POSTMASTER = frozenset({POSTMASTER, "abuse", "mailer-daemon"})
 """Names that always work without being set up: for complaints (RFC 2142 §4), and for replies to our own bounces."""
 
+_REMEMBERED = 256
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?\Z")
 
 
@@ -146,6 +148,14 @@ class Directory:
 
     def resolve(self, address: str) -> Resolution:
         """Who gets mail for `address`. A bare "postmaster" is ours, too (RFC 5321 §4.1.1.3)."""
+        return self._remembered(address)
+
+    @cached_property
+    def _remembered(self) -> Callable[[str], Resolution]:
+        """`_resolved`, which each message needs several times."""
+        return lru_cache(_REMEMBERED)(self._resolved)
+
+    def _resolved(self, address: str) -> Resolution:
         mailbox = self._parsed(address)
         if mailbox is None:
             return Unknown()

@@ -16,6 +16,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from dialpost.core.errors import DamagedError, DialpostError, NotFoundError, StorageError, StorageFullError
@@ -254,18 +255,18 @@ def _is_lost(fault: DialpostError | None) -> bool:
 
 def _updated(job: _Job, now_s: int) -> RecipientRecord:
     """The recipient's record after this attempt."""
-    tried = replace(job.recipient, last_try_s=now_s, attempts=job.recipient.attempts + 1)
+    tried = partial(replace, job.recipient, last_try_s=now_s, attempts=job.recipient.attempts + 1)
     match job.outcome:
         case Delivered():
-            return replace(tried, state=RecipientState.DELIVERED, last_reply="", last_by="")
+            return tried(state=RecipientState.DELIVERED, last_reply="", last_by="")
         case Refused(reply, by):
-            return replace(tried, state=RecipientState.BOUNCED, last_reply=str(reply), last_by=by)
+            return tried(state=RecipientState.BOUNCED, last_reply=str(reply), last_by=by)
         case Deferred(reply) if job.is_lost:
-            return replace(tried, state=RecipientState.HELD, last_reply=reply.text, last_by=BY_STATION)
+            return tried(state=RecipientState.HELD, last_reply=reply.text, last_by=BY_STATION)
         case Deferred(reply, by, _, counts_as_attempt):
-            attempts = tried.attempts if counts_as_attempt else job.recipient.attempts
+            attempts = job.recipient.attempts + counts_as_attempt
             wait_s = RETRY_S if counts_as_attempt else STORAGE_RETRY_S
-            return replace(tried, last_reply=str(reply), last_by=by, attempts=attempts, next_try_s=now_s + wait_s)
+            return tried(last_reply=str(reply), last_by=by, attempts=attempts, next_try_s=now_s + wait_s)
         case None:
             return job.recipient
 

@@ -161,7 +161,7 @@ class HeaderPass:
             return self._end() + piece
         if kind is _Line.TEXT and not self._has_field:  # there is no header
             return self._text_begins(piece)
-        if kind in {_Line.MBOX, _Line.TEXT}:
+        if kind in (_Line.MBOX, _Line.TEXT):
             return self._hold(piece)
         self._has_field = True
         if kind is _Line.FIELD and self._repaired(piece) != piece:
@@ -182,7 +182,7 @@ class HeaderPass:
             return False
         if next_kind is _Line.EMPTY:
             return all(_DATED.match(line[:_DATED_WITHIN_BYTES]) for line in self._held)
-        return next_kind in {_Line.FIELD, _Line.MBOX}
+        return next_kind in (_Line.FIELD, _Line.MBOX)
 
     def _mailbox_lines(self) -> bytes:
         lines, self._held, self._held_bytes = self._held, [], 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.session import Peer
@@ -14,6 +15,7 @@ _MAX_HELO = 100
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.:_\[\]-]+")
 
 
+@lru_cache(maxsize=4)
 def date_text(unix_s: int) -> str:
     """A date as RFC 5322 §3.3 writes it, in UTC, whatever the locale."""
     when = datetime.fromtimestamp(unix_s, UTC)

@@ -6,6 +6,8 @@ of ids is the order of acceptance; they contain no time.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dialpost.core.mail.envelope import QueueId
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -23,6 +25,7 @@ def queue_id(number: int) -> QueueId:
     return QueueId("D" + digits.rjust(_WIDTH, "0"))
 
 
+@lru_cache(maxsize=1024)
 def queue_number(text: str) -> int | None:
     """The counter value of an id, even of one read aloud (case, O for 0, I or L for 1); None if it is not an id."""
     digits = text.upper()[1:]

@@ -58,8 +58,8 @@ class _Copy:
     """A copy whose data is on its way to the card."""
 
     descriptor: int
-    temporary: Path
-    target: Path
+    temporary: str
+    target: str
 
 
 class Maildirs:
@@ -298,7 +298,7 @@ def _put(mailbox: Path, delivery: Delivery) -> _Copy | StorageError | NotFoundEr
             name = f"{_stamp(delivery)}.{_HOST},S={size}"
             if isinstance(body, Path) and _link(body, mailbox / "new" / name):
                 return None
-            return _begin_copy(file, mailbox / "tmp" / name, mailbox / "new" / name)
+            return _begin_copy(file, f"{mailbox}/tmp/{name}", f"{mailbox}/new/{name}")
     except FileNotFoundError:
         return NotFoundError(f"The body of {queue_id} is missing on the card")
     except OSError as error:
@@ -312,10 +312,10 @@ def _finish(mailbox: Path, queue_id: QueueId, copy: _Copy) -> StorageError | Non
             reach_disk(copy.descriptor)
         finally:
             os.close(copy.descriptor)
-        copy.temporary.rename(copy.target)
+        Path(copy.temporary).rename(copy.target)
     except OSError as error:
         with contextlib.suppress(OSError):
-            copy.temporary.unlink(missing_ok=True)
+            Path(copy.temporary).unlink(missing_ok=True)
         return _storage_error(error, f"{queue_id} can't be put into {mailbox.name}")
     return None
 
@@ -342,7 +342,7 @@ def _link(body: Path, target: Path) -> bool:
     return True
 
 
-def _begin_copy(file: BinaryIO, temporary: Path, target: Path) -> _Copy:
+def _begin_copy(file: BinaryIO, temporary: str, target: str) -> _Copy:
     """A complete copy under a temporary name, whose data is on its way to the card. Raises: OSError."""
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -353,7 +353,7 @@ def _begin_copy(file: BinaryIO, temporary: Path, target: Path) -> _Copy:
         start_writing(descriptor)
     except OSError:
         os.close(descriptor)
-        temporary.unlink(missing_ok=True)
+        Path(temporary).unlink(missing_ok=True)
         raise
     return _Copy(descriptor, temporary, target)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from dialpost.core.mail.reply import Reply
 
@@ -36,6 +37,7 @@ class BareLineFeedError(Exception):
         self.line = line
 
 
+@lru_cache(maxsize=64)
 def wire_reply(reply: Reply) -> bytes:
     """A reply in its wire form (RFC 5321 §4.2.1, §4.5.3.1.5, RFC 2034 §4).
 

@@ -149,7 +149,8 @@ class Session(Dialogue):
         if command.declared_bytes > self.door.config.max_message_bytes:
             self.door.policy.refused(self.peer, "MAIL", TOO_LARGE)
             return TOO_LARGE
-        self.peer = replace(self.peer, protocol=self._protocol(is_utf8=command.envelope.smtputf8))
+        if (protocol := self._protocol(is_utf8=command.envelope.smtputf8)) != self.peer.protocol:
+            self.peer = replace(self.peer, protocol=protocol)
         reply = await self.door.policy.mail_from(self.peer, command.envelope, command.declared_bytes)
         if reply is not None:
             return await self._refusal(reply)

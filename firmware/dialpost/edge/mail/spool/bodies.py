@@ -93,7 +93,7 @@ class Spool:
         """Start a body. Raises: StorageFullError if that would use the reserve; StorageError."""
         self.check_room(0)
         path = self.path(queue_id)
-        if self.size(queue_id) is not None:
+        if self.log.size(queue_id) is not None or path.exists():
             raise StorageError(f"{queue_id} is stored already")
         writer = SpoolWriter(self, queue_id, path)
         if not self.log.is_ready:
@@ -109,8 +109,7 @@ class Spool:
 
         Raises: StorageError if it is not an id of ours.
         """
-        path = self.path(queue_id)
-        return path if self.log.size(queue_id) is None else LoggedBody(self.log, queue_id, path)
+        return self.path(queue_id) if self.log.size(queue_id) is None else LoggedBody(self.log, queue_id)
 
     def path(self, queue_id: QueueId) -> Path:
         """Where a body's own file is or would be. Raises: StorageError if it is not an id of ours."""

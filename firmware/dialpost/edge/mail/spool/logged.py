@@ -51,13 +51,13 @@ class HeldBody:
 class LoggedBody:
     """One body in the log; it is a file instead as soon as the log needed the room."""
 
-    def __init__(self, logged: LoggedBodies, queue_id: QueueId, path: Path) -> None:
-        self._logged, self._queue_id, self._path = logged, queue_id, path
+    def __init__(self, logged: LoggedBodies, queue_id: QueueId) -> None:
+        self._logged, self._queue_id = logged, queue_id
 
     def open(self, mode: Literal["rb"]) -> BinaryIO:
         """Open it for reading. Raises: FileNotFoundError, OSError."""
         data = self._logged.read(self._queue_id)
-        return self._path.open(mode) if data is None else io.BytesIO(data)
+        return self._logged.path(self._queue_id).open(mode) if data is None else io.BytesIO(data)
 
 
 class LoggedBodies:
@@ -145,6 +145,10 @@ class LoggedBodies:
         """A body; None if it is not in the log. Raises: OSError."""
         number = queue_number(queue_id)
         return None if self._log is None or number is None else self._log.read(number)
+
+    def path(self, queue_id: QueueId) -> Path:
+        """Where the file is that a body becomes."""
+        return self._directory / queue_id
 
     def size(self, queue_id: QueueId) -> int | None:
         """The length of a body; None if it is not in the log."""

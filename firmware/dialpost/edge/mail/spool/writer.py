@@ -45,7 +45,6 @@ class SpoolWriter:
         self.queue_id = queue_id
         self._home = home
         self._path = path
-        self._part = path.with_name(path.name + PART)
         self._descriptor: int | None = None
         self._buffer = bytearray()
         self._size = 0
@@ -113,6 +112,10 @@ class SpoolWriter:
             return
         self._home.ended()
         self._give_up(StorageError(f"{self.queue_id} was interrupted"))
+
+    @property
+    def _part(self) -> Path:
+        return self._path.with_name(self._path.name + PART)
 
     def flush(self) -> None:
         """Hand the buffer to the kernel. Raises: OSError."""

@@ -35,6 +35,7 @@ INSERT_RECIPIENT = f"INSERT INTO recipient ({RECIPIENT_COLUMNS}) VALUES ({', '.j
 _MAY_BE_DELIVERED = (
     "The queue database lost its entry: it may have been delivered already. Release it if it was not."
 )
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _DIGEST = MESSAGE_COLUMNS.split(", ").index("digest")
 
 
@@ -82,7 +83,7 @@ def note_of(message: MessageRecord) -> bytes:
     row = list(message_row(message))
     row[_DIGEST] = None if row[_DIGEST] is None else row[_DIGEST].hex()
     recipients = [recipient_row(message, recipient) for recipient in message.recipients]
-    return json.dumps([row, recipients], ensure_ascii=False, separators=(",", ":")).encode()
+    return _as_json([row, recipients]).encode()
 
 
 def rows_of(note: bytes) -> tuple[Row, list[Row]] | None:

@@ -23,6 +23,7 @@ from dialpost.core.mail.queue.records import (
 )
 
 Row = tuple[Any, ...]
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 # More recipients than any message has, and 2**43 messages still fit into SQLite's 63 bits.
 KEYS_PER_MESSAGE = 1 << 20
@@ -282,4 +283,4 @@ def _extra_text(message: MessageRecord) -> str | None:
         extra["envid"] = message.envid
     if message.ret is not None:
         extra["ret"] = message.ret.value
-    return json.dumps(extra, separators=(",", ":")) if extra else None
+    return _as_json(extra) if extra else None

@@ -86,9 +86,7 @@ class StoreThreads:
 
     def _add(self, change: Change[_T], entry: LogEntry | None = None) -> asyncio.Future[_T]:
         """A change that may be refused on a full card; `entry` is what it logs."""
-        # Shielded: the change is made whatever happens to the caller, so its result must not be lost with a
-        # cancellation.
-        return asyncio.shield(self._writer.submit(change, logged_bytes=None if entry is None else entry.size))
+        return self._writer.submit(change, logged_bytes=None if entry is None else entry.size)
 
     async def _change(self, change: Change[_T]) -> _T:
         """A change that must succeed even on a full card: fates, and whatever makes room."""

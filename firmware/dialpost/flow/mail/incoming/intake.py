@@ -101,9 +101,10 @@ class Intake:
         self._rooms = Rooms(accounts.quota_of, mailboxes.measure, store.waiting_bytes)
         self._activity = activity
         self._line_trust = line_trust
-        self._sides = sides = Sides.from_config(config)
+        sides = Sides.from_config(config)
         self._origin_of = lru_cache(_PEERS_KNOWN)(sides.of)
         self._is_provider = lru_cache(_PEERS_KNOWN)(sides.is_provider)
+        self._is_named_provider = lru_cache(_PEERS_KNOWN)(sides.is_named_provider)
         self._throttle = LoginThrottle(config.smtp.login_failures, config.smtp.login_pause_s, monotonic)
         self._refusals = RefusalPace(monotonic)
         smtp = config.smtp
@@ -267,7 +268,7 @@ class Intake:
     def _pool(self, peer: Peer) -> Pool:
         if peer.account is not None:
             return Pool.USERS
-        if is_line(peer.interface) or self._sides.is_named_provider(peer.address):
+        if is_line(peer.interface) or self._is_named_provider(peer.address):
             return Pool.PROVIDER
         return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
 
