@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import imaplib
 import poplib
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rig.servers.courier import Courier
 from rig.servers.cyrus import Cyrus
 from rig.servers.mailbox_server import HOST, MailboxServer
 from rig.servers.provider_dovecot import Dovecot23, Dovecot24
+from rig.tls_sessions import AtHost, at_host
 
 from known import is_a
 
@@ -37,24 +37,15 @@ def server(request: pytest.FixtureRequest, work: Path) -> Iterator[MailboxServer
         yield running
 
 
-class AtHost(ssl.SSLContext):
-    """Python's clients check the certificate for the name they connect to, which is a number here."""
-
-    def wrap_socket(self, sock, *_args, **_more):  # type: ignore[no-untyped-def]
-        return super().wrap_socket(sock, server_hostname=HOST)
-
-
-def at_host(server: MailboxServer) -> AtHost:
-    context = AtHost(ssl.PROTOCOL_TLS_CLIENT)
-    context.load_verify_locations(server.authority.certificate)
-    return context
+def trusted(server: MailboxServer) -> AtHost:
+    return at_host(HOST, server.authority.certificate)
 
 
 @pytest.mark.parametrize("server", WITH_IMAP, indirect=True)
 def test_imap_by_starttls_and_by_tls(server: MailboxServer) -> None:
     plain = imaplib.IMAP4("127.0.0.1", server.imap_port)
-    plain.starttls(at_host(server))
-    wrapped = imaplib.IMAP4_SSL("127.0.0.1", server.imaps_port, ssl_context=at_host(server))
+    plain.starttls(trusted(server))
+    wrapped = imaplib.IMAP4_SSL("127.0.0.1", server.imaps_port, ssl_context=trusted(server))
     for client in (plain, wrapped):
         client.login("site1", USERS["site1"])
         assert {"UIDPLUS", "COMPRESS=DEFLATE"} <= set(is_a(bytes, client.capability()[1][0]).decode().split())
@@ -85,8 +76,8 @@ def test_an_expunged_message_is_gone_and_a_foreign_mailbox_stays_closed(server: 
 @pytest.mark.parametrize("server", ALL, indirect=True)
 def test_pop3_by_stls_and_by_tls(server: MailboxServer) -> None:
     plain = poplib.POP3("127.0.0.1", server.pop3_port)
-    plain.stls(at_host(server))
-    wrapped = poplib.POP3_SSL("127.0.0.1", server.pop3s_port, context=at_host(server))
+    plain.stls(trusted(server))
+    wrapped = poplib.POP3_SSL("127.0.0.1", server.pop3s_port, context=trusted(server))
     wrapped.quit()
     plain.user("site1")
     plain.pass_(USERS["site1"])
@@ -96,7 +87,7 @@ def test_pop3_by_stls_and_by_tls(server: MailboxServer) -> None:
     assert sorted(b"\r\n".join(plain.retr(n)[1]) + b"\r\n" for n in (1, 2, 3)) == sorted(SENT)
     plain.dele(1)
     plain.quit()
-    again = poplib.POP3_SSL("127.0.0.1", server.pop3s_port, context=at_host(server))
+    again = poplib.POP3_SSL("127.0.0.1", server.pop3s_port, context=trusted(server))
     again.user("site1")
     again.pass_(USERS["site1"])
     assert again.stat()[0] == 2

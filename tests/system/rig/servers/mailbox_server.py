@@ -9,6 +9,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from rig.ports import free_port
 from rig.servers.certificates import Authority
@@ -60,7 +61,7 @@ class MailboxServer(ABC):
         """A command inside, to its end."""
         return self._chroot.run(*command, input=input)
 
-    def start(self) -> MailboxServer:
+    def start(self) -> Self:
         self._child = self._chroot.start(*self.command(), log=self.directory / "output")
         for port in filter(None, (self.imap_port, self.pop3_port)):
             greeting = b"+OK" if port == self.pop3_port else b"* OK"
@@ -75,7 +76,7 @@ class MailboxServer(ABC):
             self._child.kill()
             self._child = None
 
-    def __enter__(self) -> MailboxServer:
+    def __enter__(self) -> Self:
         return self if self._child else self.start()
 
     def __exit__(self, *exc: object) -> None:

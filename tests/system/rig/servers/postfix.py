@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from rig.ports import free_port
 from rig.processes import Child
@@ -66,8 +67,8 @@ class Postfix:
         self.hostname = hostname
         self.port = free_port()
         self._chroot = Chroot("postfix", (directory, *((log.parent,) if log else ()), *more_binds))
-        self._etc = directory / "etc"
-        self._etc.mkdir(exist_ok=True)
+        self._etc = directory / "etc" / "postfix"
+        self._etc.mkdir(parents=True, exist_ok=True)
         self.log = log or directory / "maillog"
         self._child: Child | None = None
         settings = self._settings(mailbox_domains) | dict(main or {})
@@ -108,7 +109,7 @@ class Postfix:
             "virtual_gid_maps": f"static:{_NOBODY}",
         }
 
-    def start(self) -> Postfix:
+    def start(self) -> Self:
         self._chroot.run("chown", "postfix", self.directory / "data")
         self._child = self._chroot.start("postfix", "-c", self._etc, "start-fg", log=self.directory / "output")
         self._child.wait_for_greeting(self.port, greeting=b"220 ")
@@ -119,7 +120,7 @@ class Postfix:
             self._child.kill()
             self._child = None
 
-    def __enter__(self) -> Postfix:
+    def __enter__(self) -> Self:
         return self if self._child else self.start()
 
     def __exit__(self, *exc: object) -> None:
