@@ -33,14 +33,20 @@ class Member:
 
 def to_json(value: object) -> JsonValue:
     """An answer as it goes over the socket."""
-    if dataclasses.is_dataclass(value):
-        return {field.name: to_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, Enum):
-        return to_json(value.value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
     if isinstance(value, list | tuple):
         return [to_json(item) for item in value]
-    assert value is None or isinstance(value, bool | int | float | str), f"{type(value)} is in no answer"
-    return value
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    assert dataclasses.is_dataclass(value) and not isinstance(value, type), f"{type(value)} is in no answer"
+    return {name: to_json(getattr(value, name)) for name in _names(type(value))}
+
+
+@functools.cache
+def _names(kind: type) -> tuple[str, ...]:
+    """A long list has thousands of the same kind."""
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def from_json(kind: type[A], value: object) -> A:

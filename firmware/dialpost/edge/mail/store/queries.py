@@ -45,19 +45,11 @@ _LONGEST_WAIT_S = 7 * 86_400
 
 def one_message(connection: sqlite3.Connection, message: int) -> MessageRecord | None:
     """A message with all its recipients."""
-    return _message_with(connection, message, "", ())
-
-
-def _message_with(
-    connection: sqlite3.Connection, message: int, condition: str, values: Sequence[object]
-) -> MessageRecord | None:
-    """A message with its recipients that meet `condition`; None if there is no such message."""
     row = connection.execute(f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?", (message,)).fetchone()
     if row is None:
         return None
     recipients = connection.execute(
-        f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE key BETWEEN ? AND ? {condition} ORDER BY key",
-        (*key_range(message), *values),
+        f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE key BETWEEN ? AND ? ORDER BY key", key_range(message)
     ).fetchall()
     return message_from(row, recipients)
 
@@ -66,8 +58,26 @@ def messages(
     connection: sqlite3.Connection, numbers: Iterable[int], condition: str, values: Sequence[object]
 ) -> list[MessageRecord]:
     """These messages with their recipients that meet `condition`, where there are any."""
-    found = (_message_with(connection, number, condition, values) for number in numbers)
-    return [message for message in found if message is not None and message.recipients]
+    wanted = list(numbers)
+    numbered = json.dumps(wanted)
+    rows = connection.execute(
+        f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id IN (SELECT value FROM json_each(?))", (numbered,)
+    ).fetchall()
+    recipients = connection.execute(
+        f"SELECT {RECIPIENT_COLUMNS} FROM (SELECT value AS number FROM json_each(?)) CROSS JOIN recipient "
+        f"ON key BETWEEN number * {KEYS_PER_MESSAGE} AND number * {KEYS_PER_MESSAGE} + {KEYS_PER_MESSAGE - 1} "
+        f"WHERE true {condition} ORDER BY key",
+        (numbered, *values),
+    ).fetchall()
+    of_message = {number: tuple(found) for number, found in groupby(recipients, _message_of)}
+    by_number = {row[0]: row for row in rows}
+    return [
+        message_from(by_number[one], of_message[one]) for one in wanted if one in by_number and one in of_message
+    ]
+
+
+def _message_of(recipient: Row) -> int:
+    return int(recipient[0]) // KEYS_PER_MESSAGE
 
 
 def _distinct(keys: Iterable[Row], limit: int, exclude: Set[int]) -> list[int]:

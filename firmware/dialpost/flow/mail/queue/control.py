@@ -23,8 +23,9 @@ from dialpost.flow import maillog
 from dialpost.flow.mail.queue.many import ManyControl, ManyInQueue, given_id
 
 _UNFINISHED = frozenset({RecipientState.WAITING, RecipientState.HELD})
-PAGE = 100
+PAGE = 25
 """Messages of a long answer that are made at a time: the rest of the station has its turn in between."""
+_READ_AT_ONCE = 100
 
 
 class QueueForControl(Protocol):
@@ -148,13 +149,14 @@ class QueueControl:
         while limit > 0:
             found = await self._queue.listing(
                 states=states,
-                limit=min(limit, PAGE),
+                limit=min(limit, _READ_AT_ONCE),
                 address=None if address is None else _as_stored(address),
                 offset=offset,
                 after=last,
             )
-            yield [self._view(message, _UNFINISHED) for message in found]
-            if len(found) < PAGE:
+            for first in range(0, len(found), PAGE):
+                yield [self._view(message, _UNFINISHED) for message in found[first : first + PAGE]]
+            if len(found) < _READ_AT_ONCE:
                 return
             limit, offset, last = limit - len(found), 0, found[-1].queue_id
 
