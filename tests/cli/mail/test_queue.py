@@ -73,6 +73,11 @@ class Daemon:
 
         return self.loop.run(accept())
 
+    def hold(self, message: MessageRecord, reason: str) -> None:
+        """As the station itself does."""
+        waiting, held = RecipientState.WAITING, RecipientState.HELD
+        self.loop.run(self.store.set_state(message.queue_id, {waiting}, held, reason=reason))
+
     def states(self, made: list[MessageRecord]) -> list[str]:
         async def states() -> list[str]:
             found = [await self.store.get(message.queue_id) for message in made]
@@ -115,6 +120,7 @@ def test_many_are_held_released_retried_and_deleted(
     assert queue("delete", "--held", "--yes")[:2] == (0, "4 messages (4 recipients) deleted.\n")
     assert daemon.states(made) == ["waiting", *["deleted"] * 4, "waiting"]
     assert queue("delete", "--held", "--yes") == (0, "No message matches.\n", "")
+    daemon.hold(made[0], "its content is missing")
     daemon.spool.path(made[0].queue_id).unlink()
     queue("hold", "--all")
     status, out, _ = queue("release", "--all")

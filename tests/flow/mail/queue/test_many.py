@@ -11,9 +11,10 @@ import pytest
 
 from dialpost.core.control import queue as api
 from dialpost.core.errors import AddressError, ControlError, NotFoundError
+from dialpost.core.mail.queue.choice import Slice
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, QueueCounts, RecipientRecord, RecipientState
 from dialpost.edge.mail.spool import Spool
-from dialpost.edge.mail.store import Store, queries
+from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.queue import many
 from dialpost.flow.mail.queue.control import QueueControl
 from fakes import FakeClock, a_record, to_mailbox, to_world
@@ -143,12 +144,18 @@ async def test_retry_makes_waiting_mail_due_and_leaves_the_rest(rig: Rig) -> Non
 
 
 async def test_what_the_card_spoilt_stays_held(rig: Rig) -> None:
-    good = await rig.accept(to_world(state=RecipientState.HELD), checksum=zlib.crc32(BODY))
-    bad = await rig.accept(to_world(state=RecipientState.HELD), checksum=1)
+    """Only what the station held is read: any other content is checked when it is sent or delivered."""
+    by_station = to_world(state=RecipientState.HELD, last_by=BY_STATION)
+    good = await rig.accept(by_station, checksum=zlib.crc32(BODY))
+    bad = await rig.accept(by_station, checksum=1)
+    gone = await rig.accept(by_station, checksum=zlib.crc32(BODY))
+    rig.spool.path(gone.queue_id).unlink()
     lost = await rig.accept(to_world("", state=RecipientState.HELD, last_by=BY_STATION), checksum=zlib.crc32(BODY))
+    unread = await rig.accept(to_world(state=RecipientState.HELD), checksum=1)
     done = await rig.many.change(api.ChangeParams(action=RELEASE, every=True))
-    assert (done.messages, done.recipients, done.damaged) == (1, 1, 1)
-    assert [await rig.states(one) for one in (good, bad, lost)] == [["waiting"], ["held"], ["held"]]
+    assert (done.messages, done.recipients, done.damaged) == (2, 2, 2)
+    states = [await rig.states(one) for one in (good, bad, gone, lost, unread)]
+    assert states == [["waiting"], ["held"], ["held"], ["held"], ["waiting"]]
 
 
 async def test_a_request_is_bounded_and_the_next_goes_on_from_there(
@@ -171,34 +178,58 @@ async def test_a_request_is_bounded_and_the_next_goes_on_from_there(
 async def test_a_release_reads_no_more_bodies_in_a_request_than_it_has_time_for(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each body is read to check it: a thousand large ones would take longer than a face waits for the answer."""
+    """Bodies are read where the station held them: a thousand large ones would take longer than a face waits."""
     monkeypatch.setattr(many, "_MOST_READ_BYTES", 150)
     body = {"size": 100, "checksum": zlib.crc32(BODY)}
-    made = [await rig.accept(to_world(state=RecipientState.HELD), **body) for _ in range(3)]
+    by_station = to_world(state=RecipientState.HELD, last_by=BY_STATION)
+    made = [await rig.accept(by_station, **body) for _ in range(3)]
     first = await rig.many.change(api.ChangeParams(action=RELEASE, every=True))
     assert (first.messages, first.next) == (2, made[1].queue_id)
     assert [await rig.states(one) for one in made] == [["waiting"], ["waiting"], ["held"]]
     rest = await rig.many.change(api.ChangeParams(action=RELEASE, every=True, after=first.next))
     assert (rest.messages, rest.next) == (1, "")
     assert await rig.change(HOLD, every=True) == (3, 3), "what reads nothing has no such limit"
+    assert await rig.change(RELEASE, every=True) == (3, 3), "nor what an operator held"
 
 
-async def test_what_was_finished_while_it_was_chosen_does_not_end_the_request(
+async def test_what_was_finished_while_it_was_chosen_is_neither_changed_nor_counted_twice(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A call may send all of a slice between the query for its numbers and that for its rows."""
+    """A call may send some of a slice between the query for it and its change."""
     monkeypatch.setattr(many, "_SLICE", 2)
     made = [await rig.accept(to_world()) for _ in range(4)]
-    whole, asked = queries.messages, list[list[int]]()
+    next_slice, asked = rig.store.many.next_slice, list[Slice | None]()
 
-    def sent_meanwhile(connection: Any, numbers: Any, *args: Any) -> list[MessageRecord]:
-        asked.append(list(numbers))
-        return [] if len(asked) == 1 else whole(connection, asked[-1], *args)
+    async def sent_meanwhile(*args: Any) -> Slice | None:
+        asked.append(await next_slice(*args))
+        if len(asked) == 1:
+            for one in made[:2]:
+                await rig.store.update_recipients(one.queue_id, [to_world(state=RecipientState.RELAYED)])
+        return asked[-1]
 
-    monkeypatch.setattr(queries, "messages", sent_meanwhile)
-    assert await rig.change(HOLD, every=True) == (2, 2)
-    monkeypatch.undo()
-    assert [await rig.states(one) for one in made] == [["waiting"]] * 2 + [["held"]] * 2
+    monkeypatch.setattr(rig.store.many, "next_slice", sent_meanwhile)
+    assert await rig.change(DELETE, every=True) == (2, 2)
+    assert [await rig.states(one) for one in made] == [["relayed"]] * 2 + [["deleted"]] * 2
+    assert rig.store.finished(9) == [one.queue_id for one in made]
+    assert await rig.store.counts() == QueueCounts()
+
+
+async def test_all_recipients_of_a_message_are_changed_in_one_slice(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(many, "_SLICE", 2)
+    made = [await rig.accept(*(to_world(f"r{number}@x.example") for number in range(3))) for _ in range(3)]
+    slices = list[int]()
+    move = rig.store.many.move
+
+    async def noted(part: Slice, *args: Any, **more: Any) -> tuple[int, int]:
+        slices.append(len(part.keys))
+        return await move(part, *args, **more)
+
+    monkeypatch.setattr(rig.store.many, "move", noted)
+    assert await rig.change(HOLD, every=True) == (3, 9)
+    assert slices == [3, 3, 3]
+    assert [await rig.states(one) for one in made] == [["held"] * 3] * 3
 
 
 BAD: list[tuple[dict[str, Any], type[Exception], str]] = [

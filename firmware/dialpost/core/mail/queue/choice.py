@@ -26,6 +26,19 @@ class Choice:
     up_to: QueueId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some of the recipients that a choice matches, by their keys in the store, ascending.
+
+    They belong to this many messages, `last` the newest; `held_by_station` are those that the station itself held.
+    """
+
+    keys: tuple[int, ...]
+    messages: int
+    last: QueueId
+    held_by_station: frozenset[QueueId] = frozenset()
+
+
 def address_filter(text: str) -> str:
     """A filter as the queue's addresses are stored (domains as A-labels): `name@domain`, `@domain` for everybody in
     a domain, "" for the null sender `<>` (RFC 5321 §4.5.5).

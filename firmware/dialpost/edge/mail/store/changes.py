@@ -31,7 +31,7 @@ from dialpost.edge.mail.store.rows import (
     recipient_flags,
     recipient_row,
 )
-from dialpost.edge.mail.store.tally import Standing, standing_of
+from dialpost.edge.mail.store.tally import Standing, standing_of, standing_of_many
 from dialpost.edge.mail.store.writer import Transaction
 
 # An attempt that ends unfinished does not undo what the operator did meanwhile (hold, delete); one that finished a
@@ -42,6 +42,19 @@ UPDATE recipient SET
     attempts = ?3, next_try_s = ?4, last_try_s = ?5, last_reply = ?6, last_by = ?7,
     flags = (flags & {SIZE_HOLD_BITS}) | (?8 & ~{SIZE_HOLD_BITS})
 WHERE key = ?1
+"""
+
+_SET_STATE = f"""
+UPDATE recipient SET
+    state = ?1, next_try_s = iif(?1 = {WAITING}, 0, next_try_s),
+    flags = CASE
+        WHEN ?2 IS NOT NULL THEN flags & ~{SIZE_HOLD_BITS}
+        WHEN ?1 = {WAITING} AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD})
+            THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED}
+        ELSE flags END,
+    last_reply = coalesce(?2, last_reply),
+    last_by = CASE WHEN ?2 IS NOT NULL THEN ?3 WHEN ?1 = {WAITING} AND last_by = ?3 THEN NULL ELSE last_by END
+WHERE state IN (SELECT value FROM json_each(?4)) AND NOT (?1 = {WAITING} AND {IS_STAND_IN})
 """
 
 
@@ -120,28 +133,45 @@ def set_state(
     the station held is no longer by BY_STATION once it waits: a later hold is the operator's.
     """
     before = standing_of(transaction.connection, message)
-    codes = [STATE_CODES[state] for state in from_states]
     keys = None if numbers is None else [message * KEYS_PER_MESSAGE + number for number in numbers]
     moved = transaction.connection.execute(
-        "UPDATE recipient SET state = ?1, next_try_s = iif(?1 = 0, 0, next_try_s), "
-        f"flags = CASE WHEN ?2 IS NOT NULL THEN flags & ~{SIZE_HOLD_BITS} "
-        f"WHEN ?1 = 0 AND flags & {SIZE_HOLD_BITS} IN ({SIZE_HELD}, {SIZE_TOLD}) "
-        f"THEN (flags & ~{SIZE_HOLD_BITS}) | {SIZE_RELEASED} ELSE flags END, "
-        "last_reply = coalesce(?2, last_reply), last_by = CASE WHEN ?2 IS NOT NULL THEN ?7 "
-        "WHEN ?1 = 0 AND last_by = ?7 THEN NULL ELSE last_by END WHERE key BETWEEN ?3 AND ?4 "
-        f"AND state IN (SELECT value FROM json_each(?5)) AND NOT (?1 = 0 AND {IS_STAND_IN}) "
-        "AND (?6 IS NULL OR key IN (SELECT value FROM json_each(?6)))",
+        f"{_SET_STATE} AND key BETWEEN ?5 AND ?6 AND (?7 IS NULL OR key IN (SELECT value FROM json_each(?7)))",
         (
-            STATE_CODES[to_state],
-            None if reason is None else clean(reason),
+            *_set_state_values(from_states, to_state, reason),
             *key_range(message),
-            json.dumps(codes),
             None if keys is None else json.dumps(keys),
-            BY_STATION,
         ),
     ).rowcount
     _recount(transaction, message, before)
     return moved
+
+
+def set_state_of_many(
+    transaction: Transaction, keys: Sequence[int], from_states: Set[RecipientState], to_state: RecipientState
+) -> tuple[int, int]:
+    """`set_state` of the recipients with these keys; returns how many messages and recipients changed.
+
+    In a few statements however many there are: SQLite runs each without the interpreter's lock, so the event loop
+    goes on meanwhile.
+    """
+    connection = transaction.connection
+    messages = sorted({key // KEYS_PER_MESSAGE for key in keys})
+    before, finished_before = standing_of_many(connection, messages)
+    moved = connection.execute(
+        f"{_SET_STATE} AND key IN (SELECT value FROM json_each(?5)) RETURNING key / {KEYS_PER_MESSAGE}",
+        (*_set_state_values(from_states, to_state, None), json.dumps(keys)),
+    ).fetchall()
+    after, finished = standing_of_many(connection, messages)
+    transaction.tally.replace(before, after)
+    transaction.finished += sorted(finished - finished_before)
+    return len(set(moved)), len(moved)
+
+
+def _set_state_values(
+    from_states: Set[RecipientState], to_state: RecipientState, reason: str | None
+) -> tuple[object, ...]:
+    codes = [STATE_CODES[state] for state in from_states]
+    return STATE_CODES[to_state], None if reason is None else clean(reason), BY_STATION, json.dumps(codes)
 
 
 def hold_incomplete(transaction: Transaction, message: int, reason: str) -> int:
@@ -234,9 +264,10 @@ def retry_now(transaction: Transaction, message: int | None) -> int:
 
 def make_due(transaction: Transaction, keys: Sequence[int]) -> None:
     """Make the recipients with these keys due at once, those that wait."""
-    transaction.connection.executemany(
-        "UPDATE recipient SET next_try_s = 0 WHERE key = ? AND state = ? AND next_try_s <> 0",
-        [(key, WAITING) for key in keys],
+    transaction.connection.execute(
+        "UPDATE recipient SET next_try_s = 0 WHERE key IN (SELECT value FROM json_each(?)) AND state = ? "
+        "AND next_try_s <> 0",
+        (json.dumps(keys), WAITING),
     )
 
 

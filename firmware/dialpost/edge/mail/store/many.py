@@ -1,25 +1,29 @@
 """Changes of many messages, chosen by filters, a bounded slice at a time.
 
 What is chosen is read in the reader thread; the writer checks the state again, which is all that can have changed
-meanwhile. So the writer never searches, and an accepted message waits for at most one slice.
+meanwhile. So the writer never searches, and an accepted message waits for at most one slice. Both work in SQL, on
+keys: a record made of every row would take the interpreter's lock, and with it time from the event loop.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Set
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from dialpost.core.mail.envelope import QueueId
-from dialpost.core.mail.queue.choice import Choice
+from dialpost.core.mail.queue.choice import Choice, Slice
 from dialpost.core.mail.queue.ids import queue_id
-from dialpost.core.mail.queue.records import EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
+from dialpost.core.mail.queue.records import BY_STATION, EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
 from dialpost.edge.mail.store import changes, queries
 from dialpost.edge.mail.store.rows import KEYS_PER_MESSAGE, clean, key_range, number_of
 from dialpost.edge.mail.store.writer import Change
 
 _T = TypeVar("_T")
+
+_LAST_KEY = 2**63 - 1
 
 
 class _Ask(Protocol):
@@ -52,27 +56,41 @@ class ManyMessages:
         """How much the choice matches now."""
         return await self._ask(lambda connection: _matching(connection, choice))
 
-    async def chosen(self, choice: Choice, limit: int, after: QueueId | None) -> list[MessageRecord]:
-        """Matching messages with their matching recipients, oldest first, numbered above `after`."""
+    async def chosen(self, choice: Choice, limit: int) -> list[MessageRecord]:
+        """The oldest matching messages with their matching recipients."""
+        return await self._ask(lambda connection: _chosen(connection, choice, limit))
+
+    async def next_slice(self, choice: Choice, limit: int, after: QueueId | None) -> Slice | None:
+        """The first `limit` matching recipients of messages numbered above `after`, and the rest of the last
+        message's; None if nothing matches.
+        """
         number = None if after is None else number_of(after)
-        return await self._ask(lambda connection: _chosen(connection, choice, limit, number))
+        return await self._ask(lambda connection: _next_slice(connection, choice, limit, number))
+
+    async def get_all(self, messages: Collection[QueueId]) -> list[MessageRecord]:
+        """These messages with all their recipients, oldest first."""
+        numbers = sorted(map(number_of, messages))
+        return await self._ask(lambda connection: queries.messages(connection, numbers, "", ()))
 
     async def move(
-        self, messages: Sequence[MessageRecord], from_states: Set[RecipientState], to_state: RecipientState
-    ) -> list[int]:
-        """Change the state of these recipients (`Store.set_state`) in one transaction; for each how many."""
-        wanted = [(number_of(one.queue_id), [each.number for each in one.recipients]) for one in messages]
-        return await self._make(
-            lambda done: [
-                changes.set_state(done, message, from_states, to_state, numbers=numbers, reason=None)
-                for message, numbers in wanted
-            ]
-        )
+        self,
+        part: Slice,
+        from_states: Set[RecipientState],
+        to_state: RecipientState,
+        *,
+        until: QueueId,
+        without: Set[QueueId],
+    ) -> tuple[int, int]:
+        """Change the state of these recipients (`Store.set_state`) in one transaction, but not of messages above
+        `until` or in `without`; returns how many messages and recipients changed.
+        """
+        end, left_out = key_range(number_of(until))[1], set(map(number_of, without))
+        keys = [key for key in part.keys if key <= end and key // KEYS_PER_MESSAGE not in left_out]
+        return await self._make(lambda done: changes.set_state_of_many(done, keys, from_states, to_state))
 
-    async def retry_now(self, messages: Sequence[MessageRecord]) -> None:
+    async def retry_now(self, part: Slice) -> None:
         """Make these recipients due at once, those that wait, in one transaction."""
-        keys = [key_range(number_of(one.queue_id))[0] + each.number for one in messages for each in one.recipients]
-        await self._make(lambda done: changes.make_due(done, keys))
+        await self._make(lambda done: changes.make_due(done, part.keys))
 
 
 def _matching(connection: sqlite3.Connection, choice: Choice) -> Matching:
@@ -86,14 +104,35 @@ def _matching(connection: sqlite3.Connection, choice: Choice) -> Matching:
     return Matching(row[0], row[1], row[2], None if row[3] is None else queue_id(row[3]))
 
 
-def _chosen(connection: sqlite3.Connection, choice: Choice, limit: int, after: int | None) -> list[MessageRecord]:
+def _chosen(connection: sqlite3.Connection, choice: Choice, limit: int) -> list[MessageRecord]:
     condition, values = _condition(choice)
+    numbers = queries.in_order(connection, condition, values, 0, limit)
+    return queries.messages(connection, numbers, f"AND {condition}", values)
+
+
+def _next_slice(connection: sqlite3.Connection, choice: Choice, limit: int, after: int | None) -> Slice | None:
     first = -1 if after is None else key_range(after)[1]
-    while numbers := queries.in_order(connection, f"key > ? AND {condition}", [first, *values], 0, limit):
-        if found := queries.messages(connection, numbers, f"AND {condition}", values):
-            return found
-        first = key_range(numbers[-1])[1]  # all of them were finished in between
-    return []
+    keys, by_station = _keys(connection, choice, (first, _LAST_KEY), limit)
+    if not keys:
+        return None
+    rest, also = _keys(connection, choice, (keys[-1], key_range(keys[-1] // KEYS_PER_MESSAGE)[1]), KEYS_PER_MESSAGE)
+    keys += rest
+    messages = {key // KEYS_PER_MESSAGE for key in keys}
+    held_by_station = frozenset(queue_id(key // KEYS_PER_MESSAGE) for key in by_station + also)
+    return Slice(tuple(keys), len(messages), queue_id(max(messages)), held_by_station)
+
+
+def _keys(
+    connection: sqlite3.Connection, choice: Choice, between: tuple[int, int], limit: int
+) -> tuple[list[int], list[int]]:
+    """The first matching keys above the one and up to the other, and those of them that the station held."""
+    condition, values = _condition(choice)
+    keys, by_station = connection.execute(
+        "SELECT json_group_array(key), json_group_array(key) FILTER (WHERE last_by = ?) FROM (SELECT key, last_by "
+        f"FROM recipient WHERE key > ? AND key <= ? AND {condition} ORDER BY key LIMIT ?)",
+        [BY_STATION, *between, *values, limit],
+    ).fetchone()
+    return sorted(json.loads(keys)), json.loads(by_station)
 
 
 def _condition(choice: Choice) -> tuple[str, list[object]]:

@@ -7,20 +7,20 @@ takes long, mail and other faces have their turn in between, and an operator who
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
 from dialpost.core.control import queue as api
 from dialpost.core.errors import ControlError, NotFoundError
 from dialpost.core.mail.envelope import QueueId
-from dialpost.core.mail.queue.choice import Choice, address_filter
+from dialpost.core.mail.queue.choice import Choice, Slice, address_filter
 from dialpost.core.mail.queue.ids import queue_id, queue_number
 from dialpost.core.mail.queue.records import MessageRecord, RecipientState
 from dialpost.flow import maillog
 
-_SLICE = 200
-"""Messages that are changed in one transaction."""
+_SLICE = 500
+"""Recipients that are changed in one transaction."""
 _MOST_READ_BYTES = 50_000_000
 """Bodies that a request to release checks by reading them: a few seconds on a slow card."""
 _EXAMPLES = 10
@@ -63,15 +63,29 @@ class ManyInQueue(Protocol):
     async def matching(self, choice: Choice) -> Matching:
         """How much the choice matches now."""
 
-    async def chosen(self, choice: Choice, limit: int, after: QueueId | None) -> list[MessageRecord]:
-        """Matching messages with their matching recipients, oldest first, numbered above `after`."""
+    async def chosen(self, choice: Choice, limit: int) -> list[MessageRecord]:
+        """The oldest matching messages with their matching recipients."""
+
+    async def next_slice(self, choice: Choice, limit: int, after: QueueId | None) -> Slice | None:
+        """The first `limit` matching recipients, and the rest of the last message's, of messages above `after`."""
+
+    async def get_all(self, messages: Collection[QueueId]) -> list[MessageRecord]:
+        """These messages, oldest first."""
 
     async def move(
-        self, messages: Sequence[MessageRecord], from_states: Set[RecipientState], to_state: RecipientState
-    ) -> list[int]:
-        """Change the state of these recipients, durably; returns for each message how many."""
+        self,
+        part: Slice,
+        from_states: Set[RecipientState],
+        to_state: RecipientState,
+        *,
+        until: QueueId,
+        without: Set[QueueId],
+    ) -> tuple[int, int]:
+        """Change the state of these recipients, durably, but not of messages above `until` or in `without`; returns
+        how many messages and recipients changed.
+        """
 
-    async def retry_now(self, messages: Sequence[MessageRecord]) -> None:
+    async def retry_now(self, part: Slice) -> None:
         """Make these recipients due at once, durably."""
 
 
@@ -87,6 +101,8 @@ class _Tally:
     messages: int = 0
     recipients: int = 0
     damaged: int = 0
+    looked_at: int = 0
+    read_bytes: int = 0
 
 
 class ManyControl:
@@ -113,7 +129,7 @@ class ManyControl:
         """Count what would be affected. Raises: ControlError, AddressError."""
         choice = self._choice(wanted, None)
         found = await self._queue.matching(choice)
-        examples = await self._queue.chosen(choice, _EXAMPLES, None) if found.messages else []
+        examples = await self._queue.chosen(choice, _EXAMPLES) if found.messages else []
         return api.Match(
             messages=found.messages,
             recipients=found.recipients,
@@ -129,15 +145,13 @@ class ManyControl:
         """
         choice = self._choice(wanted, wanted.up_to)
         after = None if wanted.after is None else given_id(wanted.after)
-        tally, left, rest = _Tally(), api.MOST_AT_ONCE, ""
-        left_bytes = _MOST_READ_BYTES
+        tally, rest = _Tally(), ""
         try:
-            while messages := await self._queue.chosen(choice, min(_SLICE, left), after):
-                if wanted.action is api.Action.RELEASE:
-                    messages, left_bytes = _readable(messages, left_bytes)
-                await self._change(wanted.action, messages, tally)
-                after, left = messages[-1].queue_id, left - len(messages)
-                if not left or left_bytes <= 0:
+            while part := await self._queue.next_slice(
+                choice, min(_SLICE, api.MOST_AT_ONCE - tally.looked_at), after
+            ):
+                after = await self._change(wanted.action, part, tally)
+                if tally.looked_at >= api.MOST_AT_ONCE or tally.read_bytes >= _MOST_READ_BYTES:
                     rest = after
                     break
         finally:
@@ -146,21 +160,39 @@ class ManyControl:
                 self._set_in_motion(wanted.action)
         return api.Changed(messages=tally.messages, recipients=tally.recipients, damaged=tally.damaged, next=rest)
 
-    async def _change(self, action: api.Action, messages: Sequence[MessageRecord], tally: _Tally) -> None:
+    async def _change(self, action: api.Action, part: Slice, tally: _Tally) -> QueueId:
+        """Change a slice, or the beginning of it; returns the last message that was looked at."""
+        last, damaged = part.last, set[QueueId]()
         if action is api.Action.RETRY:
-            await self._queue.retry_now(messages)
-            moved = [len(message.recipients) for message in messages]
+            await self._queue.retry_now(part)
+            messages, recipients = part.messages, len(part.keys)
         else:
-            if action is api.Action.RELEASE:  # a held message may have been damaged since it was accepted
-                sound = await asyncio.to_thread(self._sound, messages)
-                tally.damaged += len(messages) - len(sound)
-                messages = sound
-            moved = await self._queue.move(messages, _FROM_STATES[action], _TO_STATE[action])
-        tally.messages += sum(bool(one) for one in moved)
-        tally.recipients += sum(moved)
+            if action is api.Action.RELEASE and part.held_by_station:
+                doubtful = await self._queue.get_all(part.held_by_station)
+                last, damaged = await asyncio.to_thread(self._check, doubtful, part.last, tally)
+            messages, recipients = await self._queue.move(
+                part, _FROM_STATES[action], _TO_STATE[action], until=last, without=damaged
+            )
+        tally.looked_at += len(part.keys)
+        tally.messages += messages
+        tally.recipients += recipients
+        tally.damaged += len(damaged)
+        return last
 
-    def _sound(self, messages: Sequence[MessageRecord]) -> list[MessageRecord]:
-        return [one for one in messages if self._bodies.is_sound(one.queue_id, one.size, one.checksum)]
+    def _check(
+        self, doubtful: Sequence[MessageRecord], last: QueueId, tally: _Tally
+    ) -> tuple[QueueId, set[QueueId]]:
+        """Read bodies, until they are as many bytes as a request has time for; returns the message reached, and
+        those that are damaged.
+        """
+        damaged = set()
+        for one in doubtful:
+            if not self._bodies.is_sound(one.queue_id, one.size, one.checksum):
+                damaged.add(one.queue_id)
+            tally.read_bytes += one.size
+            if tally.read_bytes >= _MOST_READ_BYTES:
+                return one.queue_id, damaged
+        return last, damaged
 
     def _set_in_motion(self, action: api.Action) -> None:
         if action is api.Action.DELETE:
@@ -192,17 +224,6 @@ class ManyControl:
         if not self._clock_trusted():
             raise ControlError("The clock is not set yet, so nobody knows how old the mail is.")
         return int(self._wall_clock()) - older_than_s
-
-
-def _readable(messages: Sequence[MessageRecord], most_bytes: int) -> tuple[list[MessageRecord], int]:
-    """The first messages whose size reaches `most_bytes`, or all; and the bytes left, 0 or less if reached."""
-    taken = []
-    for message in messages:
-        taken.append(message)
-        most_bytes -= message.size
-        if most_bytes <= 0:
-            break
-    return taken, most_bytes
 
 
 def given_id(text: str) -> QueueId:
