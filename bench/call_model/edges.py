@@ -13,9 +13,9 @@ from unittest.mock import patch
 from call_model.network import INTERFACE, ModelLoop
 from call_model.transport import ModelSocket, ioctl
 from dialpost.edge.mail import smtp_client
-from dialpost.edge.mail.smtp_client import heard
 from dialpost.edge.mail.smtp_server import connection, promises
 from dialpost.edge.mail.store import writer
+from dialpost.edge.mail.wire import heard
 
 _T = TypeVar("_T")
 

@@ -26,7 +26,7 @@ while True:
 """
 _CONNECT = f"""
 import socket
-from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
+from dialpost.edge.mail.wire.line_socket import socket_on_line
 def answer(sock):
     with sock:
         sock.settimeout(30)

@@ -7,7 +7,7 @@ by bytes wrong by a factor, so the amount in flight is limited at its source:
 
 - inbound by the receive windows. A connection begins with the window of a small message (its route's `window`);
   from its first message on, all with a message under way share `in_flight_bytes` (flow/mail/incoming/line_windows);
-- outbound by edge/mail/smtp_client/outlet, which hands the kernel no more than that. The kernel's own congestion
+- outbound by edge/mail/wire/outlet, which hands the kernel no more than that. The kernel's own congestion
   control on the line, TCP Vegas, only has to stay out of the way;
 - both by short packets: 576 bytes on a modem's line, 296 below 14.4 kbit/s.
 
@@ -41,7 +41,7 @@ QUEUE_PACKETS = 30
 VEGAS_PACKETS = (16, 24)
 """Vegas' alpha and beta (the defaults are 2 and 4): how far it lets the round trip grow. It mistakes the queue in
 the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
-inbound mail kept busy. edge/mail/smtp_client/outlet limits what is in flight instead."""
+inbound mail kept busy. edge/mail/wire/outlet limits what is in flight instead."""
 LOSS_PROBES = "/proc/sys/net/ipv4/tcp_early_retrans"
 """Off: Linux sends a reply again after a second while it has measured no round trip. Without timestamps it measures
 none if the handshake took longer than a second. At 2,400 bit/s each reply went twice."""

@@ -14,7 +14,7 @@ from dialpost.core.mail.esmtp.expected import MAX_UNANSWERED_MESSAGES
 from dialpost.core.mail.outcomes import Deferred
 from dialpost.core.mail.smtp_target import HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_client.connection import Connection
+from dialpost.edge.mail.wire.connection import Connection
 from known import is_a
 from smtp_model import ALL, WITHOUT_CHUNKING, ModelServer
 from smtp_peer import SETTINGS, Peer, Queue

@@ -30,10 +30,10 @@ from dialpost.core.mail.smtp_target import (
 )
 from dialpost.edge.mail.smtp_client.driver import SessionDriver
 from dialpost.edge.mail.smtp_client.handover import Handover
-from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
 from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
-from dialpost.edge.mail.smtp_client.outlet import Room, no_limit
-from dialpost.edge.mail.smtp_client.tls import TlsMemory
+from dialpost.edge.mail.wire.line_socket import socket_on_line
+from dialpost.edge.mail.wire.outlet import Room, no_limit
+from dialpost.edge.mail.wire.tls import TlsMemory
 
 __all__ = ["SmtpClient"]
 

@@ -20,9 +20,9 @@ from dialpost.core.mail.esmtp.expected import LEAST_WAIT_S
 from dialpost.core.mail.esmtp.tls_use import tls_use
 from dialpost.core.mail.esmtp.wire import Ended, Event, Ready, StartTls
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, SessionFate
-from dialpost.edge.mail.smtp_client.connection import Connection
-from dialpost.edge.mail.smtp_client.outlet import Room, no_limit
-from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
+from dialpost.edge.mail.wire.connection import Connection
+from dialpost.edge.mail.wire.outlet import Room, no_limit
+from dialpost.edge.mail.wire.tls import TlsMemory, TlsRefusedError
 
 _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0

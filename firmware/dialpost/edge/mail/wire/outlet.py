@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable
 
 from dialpost.edge.ground.tcp import round_trip_s
-from dialpost.edge.mail.smtp_client.heard import unacknowledged
+from dialpost.edge.mail.wire.heard import unacknowledged
 
 Room = Callable[[float, int], int]
 """The bytes that may be handed over now, from the shortest round trip that the connection has seen and what it has

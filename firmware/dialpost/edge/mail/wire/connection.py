@@ -23,9 +23,9 @@ from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.esmtp.tls_use import TlsUse
 from dialpost.edge.ground.tcp import send_at_once
 from dialpost.edge.ground.transports import abort
-from dialpost.edge.mail.smtp_client.heard import Heard, unread
-from dialpost.edge.mail.smtp_client.outlet import Outlet, Room, no_limit
-from dialpost.edge.mail.smtp_client.tls import TlsMemory, TlsRefusedError
+from dialpost.edge.mail.wire.heard import Heard, unread
+from dialpost.edge.mail.wire.outlet import Outlet, Room, no_limit
+from dialpost.edge.mail.wire.tls import TlsMemory, TlsRefusedError
 
 WRITE_HIGH_BYTES = 16_384
 WRITE_LOW_BYTES = 4096

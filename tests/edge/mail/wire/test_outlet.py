@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dialpost.edge.mail.smtp_client.connection import WRITE_HIGH_BYTES, Connection
-from dialpost.edge.mail.smtp_client.outlet import Room
+from dialpost.edge.mail.wire.connection import WRITE_HIGH_BYTES, Connection
+from dialpost.edge.mail.wire.outlet import Room
 from known import known
 
 LIMIT = 3216

@@ -16,8 +16,8 @@ from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.outcomes import Deferred
 from dialpost.core.mail.smtp_target import HostTarget, OutgoingMessage, SessionFate
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_client.connection import Connection
-from dialpost.edge.mail.smtp_client.heard import Heard
+from dialpost.edge.mail.wire.connection import Connection
+from dialpost.edge.mail.wire.heard import Heard
 from smtp_peer import SETTINGS, Queue
 
 STEPS = st.lists(

@@ -20,7 +20,7 @@ from dialpost.core.mail.envelope import Envelope, QueueId, Recipient
 from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.smtp_target import OutgoingMessage, SessionFate, Trust
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.edge.mail.smtp_client.line_socket import socket_on_line
+from dialpost.edge.mail.wire.line_socket import socket_on_line
 from smtp_door import server_tls
 from smtp_model import ALL, ModelServer
 from smtp_peer import SETTINGS, Peer, Queue
