@@ -18,6 +18,7 @@ from dialpost.core.mail.reply import Reply
 from dialpost.flow.line.call.budget import Budget
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.machine import CallManager
+from dialpost.flow.line.call.mail_needs import Ways
 from dialpost.flow.panel.state import Panel
 from fakes import FakeEtrn, FakeFlush, FakeInbound, FakeLink, MemoryCallStore, now, run_virtual
 
@@ -44,6 +45,7 @@ class Rig:
     config: CallConfig = CONFIG
     link: FakeLink = field(default_factory=FakeLink)
     etrn: FakeEtrn | None = field(default_factory=lambda: FakeEtrn(said(251)))
+    ways: Ways | None = None
     flush: FakeFlush = field(default_factory=FakeFlush)
     store: MemoryCallStore = field(default_factory=MemoryCallStore)
     said: list[str] = field(default_factory=list)
@@ -69,6 +71,7 @@ class Rig:
             self.config,
             self.link,
             etrn=self.etrn,
+            ways=self.ways,
             flush=self.flush,
             inbound=self.inbound,
             store=self.store,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from dialpost.core.amounts import moment_words, size_words, span_words
 from dialpost.core.columns import cut, pad, width, wrap
-from dialpost.core.control.calls import Etrn
+from dialpost.core.control.calls import Call, Etrn
 from dialpost.core.control.shapes import to_json
 from dialpost.core.json_value import JsonValue
 from dialpost.core.printable import for_json, one_line
@@ -109,6 +109,15 @@ def etrn_lines(answer: Etrn) -> list[str]:
     said = one_line(" ".join(str(part) for part in (answer.code, answer.text) if part))
     lines = [f"ETRN      {answer.domain}: {said}"]
     return [*lines, f"          {answer.advice}"] if answer.advice else lines
+
+
+def inbound_lines(call: Call) -> list[str]:
+    """What ATRN and mailboxes brought in a call, why these ways were taken, and what to do."""
+    lines = [f"Inbound   {one_line(why)}" for why in call.inbound_why]
+    for one in call.inbound:
+        lines.append(f"Inbound   {one_line(one.sentence)}")
+        lines += [f"          {one.advice}"] if one.advice else []
+    return lines
 
 
 def ask_secret(prompt: str) -> str:

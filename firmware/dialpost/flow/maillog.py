@@ -135,6 +135,15 @@ def etrn_answered(*, host: str, name: str, reply: str, advice: str, is_fault: bo
     )
 
 
+def collected(*, way: str, fate: str, messages: int, words: str, advice: str, is_fault: bool) -> None:
+    """What ATRN or a mailbox at a provider brought, in the server's words, and the next step for the operator."""
+    _log.log(
+        logging.WARNING if is_fault else logging.INFO,
+        "inbound: %s",
+        _pairs(way=way, fate=fate, messages=messages, words=words, advice=advice),
+    )
+
+
 def fault(what: str, **details: object) -> None:
     """A fault that was handled."""
     _log.warning("%s %s", what, _pairs(**details))

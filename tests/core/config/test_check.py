@@ -20,6 +20,8 @@ CALM = (
 )
 
 
+ATRN = '[atrn]\nuser = "u"\npassword = "p"\n'
+BOX = '[[inbound.mailbox]]\nname = "office"\nhost = "box.example"\nuser = "u"\npassword = "p"\n'
 MAPPED = ip_network("::ffff:0:0/96")
 """Python 3.13 shows it as ::ffff:0.0.0.0/96."""
 
@@ -121,6 +123,24 @@ def problems(text: str) -> list[str]:
             '[[outbound.route]]\ndomains = ["b.example"]\n[[outbound.route]]\ndomains = ["b.example"]',
             "outbound.route names b.example 2 times",
         ),
+        ('[inbound]\nuse = ["auto"]', ""),
+        ('[inbound]\nuse = ["auto", "etrn"]', 'inbound.use: "auto" stands alone'),
+        ('[inbound]\nuse = ["etrn", "etrn"]', 'inbound.use names "etrn" 2 times'),
+        ('[inbound]\nuse = ["etrn"]\n[etrn]\nuse = "never"', 'inbound.use names "etrn", but etrn.use = "never"'),
+        ('[inbound]\nuse = ["atrn"]', 'inbound.use names "atrn", which needs a login'),
+        (f'[inbound]\nuse = ["atrn"]\n{ATRN}host = "b.example"', ""),
+        (f'[inbound]\nuse = ["atrn"]\n{ATRN}', "atrn.host is not set"),
+        (f'[atrn]\nhost = "a.example"\n{ATRN.removeprefix("[atrn]")}', 'atrn.host = "a.example" is this station'),
+        ('[atrn]\nuser = "u"\nhost = "b.example"', "atrn.user and atrn.password belong together"),
+        ('[inbound]\nuse = ["imap"]', 'inbound.use names "imap", but no inbound.mailbox'),
+        ('[inbound]\nuse = ["imap"]\n' + BOX, ""),
+        ('[inbound]\nuse = ["pop3"]\n' + BOX, 'inbound.use names "pop3", but no inbound.mailbox'),
+        (BOX + BOX, 'inbound.mailbox: 2 are called "office"'),
+        (BOX.replace('password = "p"', ""), "inbound.mailbox[1] needs either"),
+        (BOX + 'token_file = "/run/token"', "inbound.mailbox[1] needs either"),
+        (BOX.replace("box.example", "a.example"), 'inbound.mailbox[1].host = "a.example" is this station itself'),
+        (BOX + 'tls_verify = "fingerprint"', 'inbound.mailbox[1].tls_verify = "fingerprint" and'),
+        (BOX + 'account = "anna"\nrecipient_header = "X-To"', "inbound.mailbox[1].recipient_header has no use"),
     ],
 )
 def test_what_contradicts_itself_is_one_sentence(text: str, begins: str) -> None:
@@ -209,6 +229,22 @@ def test_a_password_that_others_could_read(way: str, more: str, begins: str) -> 
     found = warnings(parse_config(text))
     assert [sentence[: len(way + begins)] for sentence in found] == ([way + begins] if begins else [])
     assert warnings(parse_config(text.replace('user = "u"\npassword = "p"\n', ""))) == ()
+
+
+def test_ways_that_are_not_built_in_are_named() -> None:
+    [found] = warnings(parse_config(CALM + ATRN))
+    assert found.startswith("This release can't use ATRN")
+
+
+def test_a_mailbox_whose_password_others_could_read() -> None:
+    for more, begins in (
+        ('tls = "none"', '.tls = "none" may expose'),
+        ('tls = "opportunistic"', '.tls = "opportunistic" may expose'),
+        ('tls_verify = "none"', '.tls_verify = "none": somebody'),
+    ):
+        found = warnings(parse_config(CALM + BOX + more))
+        assert [one for one in found if one.startswith(f"inbound.mailbox[1]{begins}")], found
+        assert len(found) == len(warnings(parse_config(CALM + BOX))) + 1
 
 
 def test_a_route_whose_password_others_could_read_is_named() -> None:

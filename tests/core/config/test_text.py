@@ -299,8 +299,13 @@ PARTNERS = {
     "end": "every_min = 9",
     "days": 'at = ["01:00"]',
     "lan.method": 'address = "192.168.1.25/24"',
+    "atrn.user": 'password = "p"\nhost = "atrn.example"',
+    "atrn.password": 'user = "u"\nhost = "atrn.example"',
 }
 """What else a key needs beside it to be allowed."""
+LISTS = {"outbound.route", "schedule.entry", "inbound.mailbox"}
+MAILBOX = {"name": '"office"', "host": '"imap.example"', "user": '"u"', "password": '"p"'}
+"""What every mailbox needs."""
 
 
 def file_with(field: Field) -> str:
@@ -315,10 +320,19 @@ def file_with(field: Field) -> str:
         return "".join(line if text.startswith(field.name) else text for text in BASE.splitlines(keepends=True))
     if section == "station":
         return BASE + line
+    if field.key == "inbound.use":
+        return BASE + '[inbound]\nuse = ["etrn"]\n'
     if field.key == "delivery.separate_domains":
         return (
             BASE.replace('["clinic.example"]', f'["clinic.example", "{SAMPLES["domain"]}"]') + f"[delivery]\n{line}"
         )
+    if section == "inbound.mailbox":
+        needed = {**MAILBOX, field.name: line.partition(" = ")[2].strip()}
+        if field.name == "token_file":
+            del needed["password"]
+        rows = "".join(f"{name} = {text}\n" for name, text in needed.items())
+        more = PARTNERS.get(field.name, "") if field.name == "tls_fingerprint" else ""
+        return BASE + f"[[{section}]]\n{rows}{more}\n"
     if section in {"outbound.route", "schedule.entry"}:
         more += 'domains = ["a.example"]\n' if section == "outbound.route" and field.name != "domains" else ""
         more += 'at = ["01:00"]\n' if section == "schedule.entry" and field.name == "every_min" else ""
@@ -340,7 +354,7 @@ def test_every_key_can_be_set_and_comes_back(field: Field) -> None:
 @cases("field", list(all_fields()), ids=lambda field: field.key)
 def test_no_value_whatever_breaks_the_parser(field: Field) -> None:
     section, _, _ = field.key.rpartition(".")
-    opening = f"[[{section}]]" if section in {"outbound.route", "schedule.entry"} else f"[{section}]"
+    opening = f"[[{section}]]" if section in LISTS else f"[{section}]"
     base = "" if section == "station" else BASE
     for value in (
         "5",

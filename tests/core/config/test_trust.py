@@ -12,6 +12,7 @@ from dialpost.core.config.model import TlsMode
 from dialpost.core.config.text import parse_config
 from dialpost.core.config.trust import is_line_plain, plain_host, provider_hosts, trust_warnings, trusts_line
 
+ATRN = '[atrn]\nuser = "u"\npassword = "p"\n'
 HEAD = """
 [station]
 hostname = "mail.a.example"
@@ -128,6 +129,9 @@ def test_no_answer_is_no_trust() -> None:
         (SMARTHOST + ROUTE + 'via = "mx"', False),
         (SMARTHOST + 'tls = "starttls"', False),
         (SMARTHOST + '[etrn]\ntls = "starttls"', False),
+        (SMARTHOST + ATRN, True),
+        (SMARTHOST + ATRN + 'tls = "starttls"', False),
+        (SMARTHOST + '[[inbound.mailbox]]\nname = "a"\nhost = "b"\nuser = "u"\npassword = "p"', False),
         ('[outbound]\nvia = "mx"', False),
     ],
 )
@@ -142,6 +146,8 @@ def test_whose_hosts_are_the_providers() -> None:
 
     assert of(SMARTHOST + ROUTE + 'host = "partner.example"') == {"m.example"}
     assert of(SMARTHOST + '[etrn]\nhost = "etrn.example"') == {"m.example", "etrn.example"}
+    assert of(SMARTHOST + ATRN + 'host = "atrn.example"') == {"m.example", "atrn.example"}
+    assert of(SMARTHOST + '[atrn]\nhost = "unused.example"') == {"m.example"}
     assert of("") == frozenset()
     assert plain_host(" [192.0.2.1] ") == "192.0.2.1" and plain_host("Mail.Example.") == "mail.example"
 

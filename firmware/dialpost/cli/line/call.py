@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from dialpost.cli.arguments import json_option, whole
-from dialpost.cli.output import count, etrn_lines, moment, print_answer, size, span, table
+from dialpost.cli.output import count, etrn_lines, inbound_lines, moment, print_answer, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.control import calls as api
 from dialpost.core.printable import LONGEST_LINE, one_line
@@ -217,6 +217,7 @@ def call_lines(call: api.Call) -> list[str]:
     ]
     lines += [f"  {one_line(fact)}" for fact in facts if fact]
     lines += ["  " + line for answer in call.etrn for line in etrn_lines(answer)]
+    lines += ["  " + line for line in inbound_lines(call)]
     lines += [f"  {one_line(note, LONGEST_LINE)}" for note in call.notes]
     return lines
 

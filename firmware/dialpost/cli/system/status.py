@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from dialpost.cli.arguments import json_option
-from dialpost.cli.output import count, etrn_lines, moment, print_answer, size, span
+from dialpost.cli.output import count, etrn_lines, inbound_lines, moment, print_answer, size, span
 from dialpost.cli.station import control_client
 from dialpost.core.control.calls import Call
 from dialpost.core.control.station import STATUS, Status
@@ -51,6 +51,7 @@ def words(status: Status) -> list[str]:
     lines += _last_run(status.last_call) if status.link == "gateway" else _last_call(status.last_call)
     lines += [f"Note      {text}" for text in status.notes]
     lines += [line for answer in status.etrn for line in etrn_lines(answer)]
+    lines += inbound_lines(status.last_call) if status.last_call is not None else []
     lines += [f"ATTENTION {text}" for text in status.attention]
     return lines
 

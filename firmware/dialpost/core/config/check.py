@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import Iterator
 
 from dialpost.core.config.console import CONSOLE_SPEEDS_BPS
+from dialpost.core.config.inbound.check import inbound_faults, inbound_warnings
 from dialpost.core.config.lan_check import lan_faults, lan_warnings
 from dialpost.core.config.model import (
+    AtrnConfig,
     Config,
     EtrnConfig,
     LinkKind,
@@ -23,6 +25,8 @@ from dialpost.core.config.model import (
     Via,
 )
 from dialpost.core.config.trust import trust_warnings
+
+_Way = OutboundConfig | EtrnConfig | AtrnConfig | RouteConfig
 
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _EITHER = "Add it there, or remove it here."
@@ -45,6 +49,7 @@ def faults(config: Config) -> Iterator[str]:
     yield from _schedule(config)
     yield from _routes(config.outbound.route)
     yield from _circles(config)
+    yield from inbound_faults(config)
     yield from lan_faults(config)
     if 0 < config.ppp.mtu < _LEAST_MTU:
         yield f"ppp.mtu = {config.ppp.mtu} is too small for PPP: use 0 or at least {_LEAST_MTU}."
@@ -94,6 +99,8 @@ def _circles(config: Config) -> Iterator[str]:
     """The station can't be its own provider."""
     own = {config.station.hostname, *config.station.domains}
     hosts = {"outbound.smarthost": config.outbound.smarthost, "etrn.host": config.etrn.host}
+    hosts |= {"atrn.host": config.atrn.host}
+    hosts |= {f"inbound.mailbox[{n}].host": box.host for n, box in enumerate(config.inbound.mailbox, 1)}
     hosts |= {f"outbound.route[{n}].host": route.host for n, route in enumerate(config.outbound.route, 1)}
     for key, host in hosts.items():
         if host and host in own:
@@ -107,9 +114,12 @@ def _circles(config: Config) -> Iterator[str]:
 
 
 def _hosts(config: Config) -> Iterator[tuple[str, str, int]]:
-    """Every host that mail or ETRN goes to, with its port."""
+    """Every host that mail goes to or is fetched from, with its port."""
     yield "outbound.smarthost", config.outbound.smarthost, config.outbound.port
     yield "etrn.host", config.etrn.host, config.etrn.port
+    yield "atrn.host", config.atrn.host, config.atrn.port
+    for number, box in enumerate(config.inbound.mailbox, 1):
+        yield f"inbound.mailbox[{number}].host", box.host, box.port_used
     for number, route in enumerate(config.outbound.route, 1):
         yield f"outbound.route[{number}].host", route.host, route.port
 
@@ -193,13 +203,13 @@ def _budget(config: Config) -> Iterator[str]:
         yield "budget.big_windows has no effect: budget.big_message_bytes = 0, so no message is big."
 
 
-def _ways(config: Config) -> list[tuple[str, OutboundConfig | EtrnConfig | RouteConfig]]:
+def _ways(config: Config) -> list[tuple[str, _Way]]:
     """Every place in the file that says how to talk to a host."""
     routes = [(f"outbound.route[{n}]", route) for n, route in enumerate(config.outbound.route, 1)]
-    return [("outbound", config.outbound), ("etrn", config.etrn), *routes]
+    return [("outbound", config.outbound), ("etrn", config.etrn), ("atrn", config.atrn), *routes]
 
 
-def _open_password(label: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:
+def _open_password(label: str, way: _Way) -> Iterator[str]:
     if way.password and way.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
         yield f'{label}.tls = "{way.tls.value}" may expose {label}.password; use starttls or implicit.'
     elif way.password and way.tls_verify is TlsVerify.NONE:
@@ -243,6 +253,7 @@ def _warnings(config: Config) -> Iterator[str]:
     for label, way in _ways(config):
         yield from _open_password(label, way)
     yield from trust_warnings(config)
+    yield from inbound_warnings(config)
     for key, host, port in _hosts(config):
         if _is_here(host, config):
             yield (

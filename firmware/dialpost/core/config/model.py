@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialpost.core.config.console import ConsoleConfig
+from dialpost.core.config.inbound.sections import AtrnConfig, InboundConfig, InboundUse, MailboxConfig, MailboxKind
 from dialpost.core.config.lan import LanConfig, LanMethod, LanService
 from dialpost.core.config.line import (
     BatteryClock,
@@ -46,6 +47,7 @@ from dialpost.core.config.run_dir import DEFAULT_RUN_DIR
 from dialpost.core.config.setting import Setting, section, setting
 
 __all__ = [
+    "AtrnConfig",
     "AuthMechanism",
     "BatteryClock",
     "BudgetConfig",
@@ -60,11 +62,15 @@ __all__ = [
     "EtrnConfig",
     "EtrnUse",
     "FromCheck",
+    "InboundConfig",
+    "InboundUse",
     "LanConfig",
     "LanMethod",
     "LanService",
     "LinkConfig",
     "LinkKind",
+    "MailboxConfig",
+    "MailboxKind",
     "ModemConfig",
     "OutboundConfig",
     "OwnSenders",
@@ -210,6 +216,8 @@ class Config:
     delivery: DeliveryConfig = section(DeliveryConfig, "Local delivery.")
     outbound: OutboundConfig = section(OutboundConfig, "Outgoing mail.")
     etrn: EtrnConfig = section(EtrnConfig, "Asking the provider for the mail it holds (ETRN).")
+    inbound: InboundConfig = section(InboundConfig, "How the provider's mail comes in.")
+    atrn: AtrnConfig = section(AtrnConfig, "Fetching the mail the provider holds (ATRN).")
     link: LinkConfig = section(LinkConfig, "The link to the outside world.")
     modem: ModemConfig = section(ModemConfig, "The modem and how it dials (link.kind = modem).")
     ppp: PppConfig = section(PppConfig, "PPP over the modem's line.")
@@ -232,6 +240,11 @@ class Config:
     def etrn_names(self) -> tuple[str, ...]:
         """The names asked for, in order."""
         return self.etrn.names or self.station.domains
+
+    @property
+    def atrn_host(self) -> str:
+        """The host asked by ATRN: its own setting, or the ETRN host."""
+        return self.atrn.host or self.etrn_host
 
     @property
     def etrn_wanted(self) -> bool:

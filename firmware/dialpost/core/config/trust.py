@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from dialpost.core.config.model import (
+    AtrnConfig,
     AuthMechanism,
     Config,
     EtrnConfig,
@@ -24,6 +25,9 @@ DEMANDS_TLS = frozenset({TlsMode.STARTTLS, TlsMode.IMPLICIT})
 _SENDS_PASSWORD = frozenset({AuthMechanism.PLAIN, AuthMechanism.LOGIN})
 
 
+_Way = OutboundConfig | EtrnConfig | AtrnConfig | RouteConfig
+
+
 def trusts_line(config: Config) -> bool:
     """Whether the owner trusts the line, and it is one that the station dials by itself."""
     return config.ppp.trusted_line and config.link.kind is LinkKind.MODEM
@@ -35,13 +39,16 @@ def is_line_plain(config: Config) -> bool:
         return False
     hosts = provider_hosts(config)
     routes = config.outbound.route
-    is_elsewhere = any(route.via is Via.MX or plain_host(route.host) not in hosts for route in routes)
+    is_elsewhere = bool(config.inbound.mailbox) or any(
+        route.via is Via.MX or plain_host(route.host) not in hosts for route in routes
+    )
     return not is_elsewhere and all(way.tls not in DEMANDS_TLS for _, _, way in _ways_to_provider(config))
 
 
 def provider_hosts(config: Config) -> frozenset[str]:
-    """The names of the provider's own hosts: the smarthost, and the one that gets ETRN."""
-    return frozenset({plain_host(config.outbound.smarthost), plain_host(config.etrn_host)} - {""})
+    """The names of the provider's own hosts: the smarthost, and those asked by ETRN and ATRN."""
+    hosts = (config.outbound.smarthost, config.etrn_host, config.atrn_host if config.atrn.user else "")
+    return frozenset({plain_host(host) for host in hosts} - {""})
 
 
 def plain_host(host: str) -> str:
@@ -71,12 +78,14 @@ def trust_warnings(config: Config) -> Iterator[str]:
         )
 
 
-def _ways_to_provider(config: Config) -> Iterator[tuple[str, str, OutboundConfig | EtrnConfig | RouteConfig]]:
+def _ways_to_provider(config: Config) -> Iterator[tuple[str, str, _Way]]:
     hosts = provider_hosts(config)
     if config.outbound.via is Via.SMARTHOST and config.outbound.smarthost:
         yield "outbound", config.outbound.smarthost, config.outbound
     if config.etrn_wanted and config.etrn_host:
         yield "etrn", config.etrn_host, config.etrn
+    if config.atrn.user:
+        yield "atrn", config.atrn_host, config.atrn
     for number, route in enumerate(config.outbound.route, 1):
         if route.via is Via.SMARTHOST and plain_host(route.host) in hosts:
             yield f"outbound.route[{number}]", route.host, route
@@ -90,14 +99,14 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _contradictions(label: str, host: str, way: OutboundConfig | EtrnConfig | RouteConfig) -> Iterator[str]:
+def _contradictions(label: str, host: str, way: _Way) -> Iterator[str]:
     if way.tls in DEMANDS_TLS:
         yield (
             f'{label}.tls = "{way.tls.value}" demands TLS: it is used with {host} although ppp.trusted_line is '
             f'true. If the line is to be trusted there too, set {label}.tls = "auto".'
         )
         return
-    if way.user and not isinstance(way, EtrnConfig) and way.auth in _SENDS_PASSWORD:
+    if way.user and not isinstance(way, EtrnConfig | AtrnConfig) and way.auth in _SENDS_PASSWORD:
         yield (
             f'{label}.auth = "{way.auth.value}" sends the password itself, which never happens on a trusted line: '
             f'{host} would get no mail. Set {label}.auth = "auto" if it offers CRAM-MD5; otherwise '

@@ -29,6 +29,23 @@ class Etrn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What ATRN, or one mailbox at a provider, brought in a call."""
+
+    way: Annotated[str, "`atrn`, `imap` or `pop3`."]
+    box: Annotated[str, "The mailbox's name; empty for ATRN."]
+    fate: Annotated[str, "How it ended, such as `done`, `nothing`, `not-supported` or `cut`."]
+    words: Annotated[str, "The server's reply, or what happened."]
+    advice: Annotated[str, "What to do about it; empty if nothing."]
+    messages: Annotated[int, "Messages received."]
+    bytes: Annotated[int, "Their size."]
+    held: Annotated[int, "Messages left at the provider on purpose."]
+    left: Annotated[int, "Messages left at the provider although they are wanted."]
+    label: Annotated[str, "Which it is: `ATRN`, or protocol and mailbox."]
+    sentence: Annotated[str, "What it brought, on one line."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What a call was expected to take before it was dialled."""
 
@@ -68,6 +85,8 @@ class Call:
     deferred: Annotated[int, "Messages deferred."]
     refused: Annotated[int, "Messages refused."]
     etrn: Annotated[tuple[Etrn, ...], "The provider's answers to ETRN."]
+    inbound: Annotated[tuple[Collected, ...], "What ATRN and mailboxes at providers brought."]
+    inbound_why: Annotated[tuple[str, ...], "Why these ways were taken, a sentence each."]
     hangup_reason: Annotated[str, "Why it ended, such as `done`, `deferred` or `carrier-lost`."]
     detail: Annotated[str, "The link's report on dialling."]
     hangup_detail: Annotated[str, "Details of the reason."]

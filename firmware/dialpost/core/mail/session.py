@@ -20,6 +20,7 @@ class Listener(Enum):
     MX = "smtp"  # port 25
     SUBMISSION = "submission"  # port 587, STARTTLS
     SUBMISSIONS = "submissions"  # port 465, TLS from the first byte
+    PROVIDER = "provider"  # no door: a connection of the station's own, over which the provider hands over mail
 
 
 @dataclass(frozen=True, slots=True)

@@ -407,3 +407,30 @@ def test_nobody_is_asked_too_often_whatever_the_count() -> None:
     came = replace(QUIET, answers=(STARTED,), inbound_last_s=110.0, messages_since_ask=1)
     for asks, is_asked in ((MOST_ASKS - 1, True), (MOST_ASKS, False), (MOST_ASKS + 1, False)):
         assert (ends_at(replace(came, asks=asks))[1] == AskAgain()) is is_asked
+
+
+FETCHED = replace(QUIET, asks=0, has_collected=True, inbound_last_s=100.5, inbound_messages=3)
+
+
+def test_a_call_that_fetched_its_mail_ends_at_once() -> None:
+    assert at(101.0, FETCHED) == DONE
+    assert at(101.0, replace(FETCHED, answers=(NOT_DONE,), asks=1)) == DONE
+    assert isinstance(at(101.0, replace(FETCHED, outbound_drained=False, outbound_busy=True)), Wait)
+    assert isinstance(at(101.0, replace(FETCHED, answers=(STARTED,), asks=1)), Wait), "ETRN's mail may still come"
+
+
+def test_it_stays_while_mail_is_fetched() -> None:
+    busy = replace(FETCHED, collecting=1, has_collected=False)
+    assert at(1e6, busy) == Wait(inf, "mail is being fetched from the provider")
+    assert at(1e6, replace(busy, outbound_drained=False)) == Wait(inf, "mail is being sent")
+    assert at(1e6, replace(busy, etrn_under_way=True)) == Wait(inf, "the provider is being asked for mail")
+    assert at(131.0, replace(busy, patience_ends_s=130.0)) == StopWaiting()
+
+
+def test_a_stop_lets_the_current_message_be_fetched() -> None:
+    stop = Stop(100.0, HangUpReason.STOPPED, inbound_messages=3)
+    busy = replace(FETCHED, collecting=1, stop=stop, progress_s=110.0)
+    assert at(111.0, busy) == Wait(110.0 + STALL_S, "the current message is being fetched")
+    assert at(110.0 + STALL_S, busy) == HangUp(HangUpReason.STOPPED)
+    turned = replace(busy, inbound_connections=1, inbound_messages=4)
+    assert at(111.0, turned) == HangUp(HangUpReason.STOPPED), "ATRN's connection ends between two messages"

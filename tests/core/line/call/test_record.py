@@ -25,10 +25,12 @@ from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.inbound.collected import Collected, CollectFate, Way
 
 RECORD = CallRecord(CallReason.BUTTON, "modem", DialResult.ERROR, 1_700_000_000)
 GOOD = replace(RECORD, result=DialResult.CONNECTED, hangup_reason=HangUpReason.DONE)
 OK = EtrnAnswer("a.example", EtrnOutcome.STARTED, 250, "started")
+ATRN = Collected(Way.ATRN, "", CollectFate.DONE, "250 now reversing", "advice", 3, 4000)
 NO = EtrnAnswer("a.example", EtrnOutcome.NOT_DONE, 502, "no such command")
 
 
@@ -47,6 +49,8 @@ def test_through_json_and_back() -> None:
         hangup_detail="x",
         rate_bps=33600,
         tls=TlsCost(3, 2, 4200),
+        inbound=(ATRN, replace(ATRN, way=Way.POP3, box="office", held=1, left=2)),
+        inbound_why=("ETRN is not supported.",),
     )
     assert CallRecord.from_json(json.loads(json.dumps(record.to_json()))) == record
 
@@ -127,6 +131,15 @@ def test_a_carrier_lost_while_connecting() -> None:
     assert record.detail.startswith(
         "The line dropped before mail could flow (gone). If this repeats, check ppp.user"
     )
+
+
+def test_a_way_that_failed_is_told_with_what_to_do() -> None:
+    refused = replace(ATRN, fate=CollectFate.LOGIN_REFUSED, messages=0, words="535 No.", advice="Correct it.")
+    assert not etrn_refused(replace(GOOD, inbound=(ATRN,)))
+    assert not etrn_refused(replace(GOOD, inbound=(refused, ATRN)))
+    record = replace(GOOD, inbound=(ATRN, refused))
+    assert etrn_refused(record)
+    assert attention(record) == ["ATRN: 535 No.. Correct it."]
 
 
 def test_only_the_last_answer_for_a_name_counts() -> None:

@@ -9,7 +9,9 @@ from dialpost.core.config.model import Config
 from dialpost.core.config.text import render_config
 from dialpost.core.toml_text import parse_toml
 
-LINE_SECTIONS = frozenset({"link", "modem", "ppp", "call", "etrn", "outbound", "budget", "clock", "dns"})
+LINE_SECTIONS = frozenset(
+    {"link", "modem", "ppp", "call", "etrn", "inbound", "atrn", "outbound", "budget", "clock", "dns"}
+)
 """The sections that a call reads when it starts."""
 _DOORS = ("smtp.listen", "smtp.submission_listen", "smtp.submissions_listen")
 _LAN_ADDRESS = ("lan.method", "lan.interface", "lan.address", "lan.gateway", "lan.fallback_address")

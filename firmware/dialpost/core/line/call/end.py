@@ -15,6 +15,8 @@ enough. How long is enough depends on the provider's answers to ETRN (RFC 1985):
 - something came after a 250, and now it is quiet: it is asked again at once, while that time runs (and while our
   own mail still goes out), because a server defers what timed out until it is asked again. Only after messages
   came, and `MOST_ASKS` times at most: the station must not keep asking for mail that it deferred itself;
+- ATRN or a mailbox (RFC 2645, IMAP, POP3) was fetched from and ETRN promises nothing: at once, because those tell
+  when they are done;
 - the line was lost a moment ago: what the provider was sending hangs in its connections until they time out. A 250
   does not say so, so it is asked once more, `HANGING_S` after the line was lost. A redial usually comes later.
 
@@ -91,6 +93,8 @@ class Evidence:
     sent: int = 0  # messages of ours that went in this call
     is_believed: bool = True  # the number its last answer named had fallen by what came since the one before
     hanging_until_s: float = -inf  # until when its connections of a line that was lost may hang
+    collecting: int = 0  # our own connections that are fetching mail
+    has_collected: bool = False  # one of them has ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,7 @@ def may_hang(evidence: Evidence) -> bool:
 def _with_retries(evidence: Evidence, found: Decision, rules: GraceRules, habits: Waits) -> Decision:
     """The decision when something was left behind."""
     setback, now_s = evidence.setback, evidence.now_s
-    if not evidence.outbound_drained or evidence.etrn_under_way:
+    if _is_busy(evidence):
         return _retrying(evidence, found, rules, habits)
     if isinstance(found, HangUp) and not setback.is_worth_holding(evidence.paid_until_s):
         return HangUp(_left_behind(setback)) if found.reason is HangUpReason.DONE else found
@@ -177,8 +181,7 @@ def _retrying(evidence: Evidence, found: Decision, rules: GraceRules, habits: Wa
     until_s = evidence.setback.retrying_until_s
     if evidence.now_s < until_s:
         return replace(found, until_s=min(found.until_s, until_s)) if isinstance(found, Wait) else found
-    at_rest = replace(evidence, outbound_drained=True, etrn_under_way=False)
-    if isinstance(_while_free(at_rest, rules, habits), HangUp):
+    if isinstance(_while_free(_at_rest(evidence), rules, habits), HangUp):
         return HangUp(_left_behind(evidence.setback))
     return found
 
@@ -191,7 +194,7 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decisio
     """Whether the line is needed, apart from what was left behind."""
     if _is_worth_asking(evidence) and evidence.now_s >= _quiet_from(evidence) + SETTLED_S:
         return AskAgain()
-    if not evidence.outbound_drained or evidence.etrn_under_way:
+    if _is_busy(evidence):
         return _while_busy(evidence, rules, habits)
     if evidence.inbound_connections:
         idle_since = max(evidence.inbound_last_s or evidence.answered_s, evidence.answered_s)
@@ -207,13 +210,23 @@ def _while_free(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decisio
 def _while_busy(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Mail is being sent, or asked for. Sessions that only wait are not worth a line that nothing else needs."""
     why = "the provider is being asked for mail" if evidence.outbound_drained else "mail is being sent"
+    if evidence.collecting and evidence.outbound_drained and not evidence.etrn_under_way:
+        why = "mail is being fetched from the provider"
     until_s = patience_end_s(evidence.patience_ends_s, evidence.paid_until_s)
     if evidence.now_s < until_s:
         return Wait(until_s, why)
-    at_rest = replace(evidence, outbound_drained=True, etrn_under_way=False)
     # If the next step is to ask the provider again, that waits for these sessions, too.
-    needed = _while_free(at_rest, rules, habits)
+    needed = _while_free(_at_rest(evidence), rules, habits)
     return Wait(inf, why) if isinstance(needed, Wait) else StopWaiting()
+
+
+def _is_busy(evidence: Evidence) -> bool:
+    """Whether mail is being sent, asked for, or fetched."""
+    return not evidence.outbound_drained or evidence.etrn_under_way or evidence.collecting > 0
+
+
+def _at_rest(evidence: Evidence) -> Evidence:
+    return replace(evidence, outbound_drained=True, etrn_under_way=False, collecting=0)
 
 
 def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
@@ -222,6 +235,8 @@ def _stopping(evidence: Evidence, stop: Stop, rules: GraceRules) -> Decision:
         return HangUp(stop.reason)
     if evidence.outbound_busy:
         return Wait(max(evidence.progress_s, stop.since_s) + STALL_S, "the current message is being sent")
+    if evidence.collecting and not evidence.inbound_connections:
+        return Wait(max(evidence.progress_s, stop.since_s) + STALL_S, "the current message is being fetched")
     if evidence.inbound_connections and evidence.inbound_messages == stop.inbound_messages:
         until = max(evidence.inbound_last_s or stop.since_s, stop.since_s) + rules.min_s
         if evidence.now_s < until:
@@ -233,6 +248,8 @@ def _quiet(evidence: Evidence, rules: GraceRules, habits: Waits) -> Decision:
     """Nobody is connected and nothing is left to send: has the line been quiet for long enough?"""
     last = evidence.inbound_last_s
     promise = promise_of(evidence.answers)
+    if evidence.has_collected and promise is None:
+        return HangUp(HangUpReason.DONE)
     if promise is Promise.MAYBE and evidence.asked_s < evidence.hanging_until_s:
         why = "waiting for mail that the lost line left at the provider"
         return _after(evidence, evidence.hanging_until_s, why, AskAgain())

@@ -13,6 +13,7 @@ from dialpost.core.line.call.states import CallEvent, CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult
 from dialpost.core.line.reasons import AGAIN, DIAL_REASONS, advice
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome
+from dialpost.core.mail.inbound.collected import Collected
 
 CUT_SHORT = "cut off in the middle of a message; raise call.max_call_s if your messages need longer"
 
@@ -107,8 +108,8 @@ def in_vain(record: CallRecord) -> bool:
 
 
 def etrn_refused(record: CallRecord) -> bool:
-    """Whether the last answer for one of the names needs the operator."""
-    return bool(etrn_faults(record))
+    """Whether the last answer for one of the names, or to ATRN or of a mailbox, needs the operator."""
+    return bool(etrn_faults(record) or inbound_faults(record))
 
 
 def etrn_faults(record: CallRecord) -> list[EtrnAnswer]:
@@ -119,6 +120,12 @@ def etrn_faults(record: CallRecord) -> list[EtrnAnswer]:
     last = {answer.name: answer for answer in record.etrn}.values()
     is_unserved = record.received == 0
     return [one for one in last if one.is_fault or (is_unserved and one.outcome is EtrnOutcome.AT_WORK)]
+
+
+def inbound_faults(record: CallRecord) -> list[Collected]:
+    """The last result of ATRN and of each mailbox, where the operator should know of it."""
+    last = {(one.way, one.box): one for one in record.inbound}.values()
+    return [one for one in last if one.is_fault]
 
 
 def mail_stuck(record: CallRecord) -> bool:
@@ -185,6 +192,7 @@ def attention(record: CallRecord, given_up_after: int = 0, barred: str = "") -> 
         )
     for answer in etrn_faults(record):
         found.append(f"ETRN {answer.name}: the provider said: {answer.words()}. {answer.advice}")
+    found += [f"{one.sentence()}. {one.advice}".rstrip() for one in inbound_faults(record)]
     if mail_stuck(record):
         found.append(MAIL_STUCK)
     return found

@@ -5,7 +5,7 @@ Times are Unix seconds by the wall clock of that moment; durations were measured
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -15,6 +15,7 @@ from dialpost.core.line.call.forecast import Forecast
 from dialpost.core.line.link import Again, DialResult
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
 from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.inbound.collected import Collected
 
 
 class HangUpReason(Enum):
@@ -64,7 +65,8 @@ class CallRecord:
     other end until the line was down, `cost` is what that cost in `currency`. `dialled` is the number, "" if the
     link knows none. `over_budget`: made by hand although the budget was spent. `notes`: what was found out about
     the hosts mail went to, a sentence each. `again`: when a call that did not come up, or achieved nothing, is
-    repeated automatically.
+    repeated automatically. `inbound` is what ATRN and mailboxes brought, in the order in which they ended;
+    `inbound_why` says why these ways were taken, a sentence each.
     """
 
     reason: CallReason
@@ -93,6 +95,8 @@ class CallRecord:
     notes: tuple[str, ...] = ()
     again: Again = Again.SOON
     tls: TlsCost = field(default_factory=TlsCost)
+    inbound: tuple[Collected, ...] = ()
+    inbound_why: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, JsonValue]:
         """For the store, the control socket and the report."""
@@ -123,6 +127,8 @@ class CallRecord:
             "notes": list(self.notes),
             "again": self.again.value,
             "tls": self.tls.to_json(),
+            "inbound": [one.to_json() for one in self.inbound],
+            "inbound_why": list(self.inbound_why),
         }
 
     @classmethod
@@ -131,9 +137,8 @@ class CallRecord:
 
         Raises: KeyError, ValueError if it is not the record of a call.
         """
-        answers = value.get("etrn")
-        items = answers if isinstance(answers, list | tuple) else ()
         rate, expected, notes = value.get("rate_bps"), value.get("forecast"), value.get("notes")
+        inbound, why = value.get("inbound"), value.get("inbound_why")
         return cls(
             reason=CallReason(value["reason"]),
             link=str(value["link"]),
@@ -146,7 +151,7 @@ class CallRecord:
             received=_whole(value, "received"),
             deferred=_whole(value, "deferred"),
             refused=_whole(value, "refused"),
-            etrn=tuple(EtrnAnswer.from_json(item) for item in items if isinstance(item, dict)),
+            etrn=tuple(EtrnAnswer.from_json(item) for item in _list(value.get("etrn")) if isinstance(item, dict)),
             hangup_reason=HangUpReason(value.get("hangup_reason", HangUpReason.NOT_CONNECTED.value)),
             detail=str(value.get("detail", "")),
             hangup_detail=str(value.get("hangup_detail", "")),
@@ -158,10 +163,16 @@ class CallRecord:
             currency=str(value.get("currency", "")),
             over_budget=value.get("over_budget") is True,
             forecast=Forecast.from_json(expected) if isinstance(expected, Mapping) else None,
-            notes=tuple(str(note) for note in notes) if isinstance(notes, list | tuple) else (),
+            notes=tuple(str(note) for note in _list(notes)),
             again=Again(value.get("again", Again.SOON.value)),
             tls=TlsCost.from_json(value.get("tls")),
+            inbound=tuple(Collected.from_json(item) for item in _list(inbound) if isinstance(item, dict)),
+            inbound_why=tuple(str(sentence) for sentence in _list(why)),
         )
+
+
+def _list(value: JsonValue) -> Sequence[JsonValue]:
+    return value if isinstance(value, list | tuple) else ()
 
 
 def _number(value: JsonObject, key: str) -> float:

@@ -164,7 +164,7 @@ class Session(Dialogue):
     def _not_yet(self) -> Reply | None:
         if not self.peer.helo:
             return HELLO_FIRST
-        if self.door.listener is not Listener.MX and self.peer.account is None:
+        if self.door.listener in {Listener.SUBMISSION, Listener.SUBMISSIONS} and self.peer.account is None:
             return LOGIN_FIRST if self.peer.tls else TLS_FIRST
         return None
 

@@ -33,7 +33,7 @@ from dialpost.flow.line.call.budget import Budget, BudgetGate
 from dialpost.flow.line.call.facts import CallFacts
 from dialpost.flow.line.call.forecasts import Forecasts
 from dialpost.flow.line.call.learnt import LearntHabits
-from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
+from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound, Ways
 from dialpost.flow.line.call.mail_part import MailPart
 from dialpost.flow.line.call.redial import Redials
 from dialpost.flow.line.call.remains import CallMemory, CallStore
@@ -48,18 +48,17 @@ _ENDING = frozenset({CallState.HANGING_UP, CallState.COOLDOWN})
 
 
 class CallManager:
-    """Makes calls. `run` is its one task; the other methods are called from outside.
-
-    `in_vain` returns why an automatic call could achieve nothing ("" = it could); `line_settings` is a digest of
-    the settings that can cause a refusal on the line. `budget` counts and limits the cost of calls, `forecasts`
-    estimates it beforehand. `on_line_down` is called when the line is down, however the call went, to drop the
-    connections over it; it returns how many hang all the same. `on_given_up` gets the last record and the number of
-    failed calls in a row when redialling stops; once, until a call succeeds.
+    """Makes calls. `run` is its one task; the other methods are called from outside. `in_vain` returns why an
+    automatic call could achieve nothing ("" = it could); `line_settings` is a digest of the settings that can
+    cause a refusal on the line. `budget` counts and limits the cost of calls, `forecasts` estimates it beforehand.
+    `on_line_down` is called when the line is down, however the call went, to drop the connections over it; it
+    returns how many hang all the same. `on_given_up` gets the last record and the number of failed calls in a row
+    when redialling stops; once, until a call succeeds.
     """
 
     def __init__(
         self, config: CallConfig, link: Link, *, etrn: Etrn | None, flush: FlushForCall, inbound: Inbound,
-        store: CallStore, panel: LinePanel, wall_clock: Callable[[], float] = time.time,
+        store: CallStore, panel: LinePanel, ways: Ways | None = None, wall_clock: Callable[[], float] = time.time,
         dial_plan: DialPlan | None = None, clock_trusted: Callable[[], bool] = lambda: False,
         budget: Budget | None = None, forecasts: Forecasts | None = None,
         on_line_down: Callable[[], int] = lambda: 0, on_by_hand: Callable[[], None] = lambda: None,
@@ -86,6 +85,7 @@ class CallManager:
         )
         self._new_mail: Callable[[], MailPart] = lambda: MailPart(
             etrn=etrn,
+            ways=ways,
             flush=flush,
             inbound=inbound,
             meter=link,

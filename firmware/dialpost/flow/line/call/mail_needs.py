@@ -12,6 +12,7 @@ from typing import Protocol
 from dialpost.core.line.call.habits import ProviderHabits
 from dialpost.core.line.link import Traffic
 from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.inbound.collected import Collected
 from dialpost.core.mail.queue.hope import Hope
 
 
@@ -20,6 +21,72 @@ class Etrn(Protocol):
 
     async def ask(self, *, is_retry: bool = False) -> tuple[EtrnAnswer, ...]:
         """Ask for every name; one answer each, whatever happens. `is_retry`: nobody was reached a moment ago."""
+
+
+class Collector(Protocol):
+    """One connection of the station's own over which mail is fetched: ATRN's, or one to a mailbox."""
+
+    async def collect(self) -> Collected:
+        """Fetch what may be fetched, once. Never raises for what a server or a line does.
+
+        A cancellation means that the line is gone: all that was acknowledged is safe.
+        """
+
+    def stop(self) -> None:
+        """End after the current message."""
+
+    @property
+    def patience_ends_s(self) -> float:
+        """Until when it is worth waiting for if nothing else keeps a paid line up (monotonic); inf if it does not
+        wait for its other side."""
+
+    def stop_waiting(self, why: str) -> None:
+        """End it, as after a time-out, if it waits for its other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What begins now: ETRN, connections that fetch mail. `why` is a sentence for people, "" if it goes without
+    saying."""
+
+    etrn: bool = False
+    collectors: tuple[Collector, ...] = ()
+    why: str = ""
+
+
+class Ways(Protocol):
+    """Which ways the provider's mail takes in a call."""
+
+    def begin_call(self) -> Start:
+        """A call is on line."""
+
+    def answered(self, answers: tuple[EtrnAnswer, ...]) -> Start:
+        """What follows from the answers to ETRN."""
+
+    def collected(self, result: Collected) -> Start:
+        """What follows from the end of a collector."""
+
+    def end_call(self, *, received: int, is_cut: bool) -> None:
+        """The call is over; `received` counts its messages."""
+
+
+class OnlyEtrn:
+    """ETRN, and nothing else: what a station does that has no other way."""
+
+    def begin_call(self) -> Start:
+        """ETRN on every connect."""
+        return Start(etrn=True)
+
+    def answered(self, answers: tuple[EtrnAnswer, ...]) -> Start:
+        """Nothing follows."""
+        return Start()
+
+    def collected(self, result: Collected) -> Start:
+        """Nothing follows."""
+        return Start()
+
+    def end_call(self, *, received: int, is_cut: bool) -> None:
+        """Nothing is learnt."""
 
 
 class FlushedCounts(Protocol):

@@ -1,5 +1,5 @@
-"""The mail of a call while the line is up: ETRN and the flush at the same time, inbound mail alongside, and the
-end.
+"""The mail of a call while the line is up: ETRN (or another way) and the flush at the same time, inbound mail
+alongside, and the end.
 
 One `MailPart` serves one call. The provider is asked first, so that its mail comes down while ours goes up: the
 line is full duplex, and a call costs max(up, down), not their sum. `core/line/call/end` decides when to end, on the
@@ -31,9 +31,21 @@ from dialpost.core.line.call.record import HangUpReason
 from dialpost.core.line.call.retry import Setback
 from dialpost.core.line.link import Traffic
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, waiting_in_all
+from dialpost.core.mail.inbound.collected import Collected
 from dialpost.core.mail.queue.hope import Hope
 from dialpost.flow import maillog
-from dialpost.flow.line.call.mail_needs import Before, Etrn, FlushedCounts, FlushForCall, Inbound, LineMeter, Tally
+from dialpost.flow.line.call.collection import Collection
+from dialpost.flow.line.call.mail_needs import (
+    Before,
+    Etrn,
+    FlushedCounts,
+    FlushForCall,
+    Inbound,
+    LineMeter,
+    OnlyEtrn,
+    Tally,
+    Ways,
+)
 
 TICK_S = 0.5
 """The longest time between two evaluations of the evidence, and of whether the panel shows moving mail."""
@@ -61,6 +73,7 @@ class MailPart:
         say: Callable[[str], None],
         moving: Callable[[bool], None],
         paid_until_s: Callable[[], float],
+        ways: Ways | None = None,
     ) -> None:
         self._etrn, self._flush, self._inbound, self._meter = etrn, flush, inbound, meter
         self._rules, self._paid_until_s = rules, paid_until_s
@@ -76,6 +89,7 @@ class MailPart:
         self._sending = True
         self._etrn_task: asyncio.Task[None] | None = None
         self._flush_task: asyncio.Task[None] | None = None
+        self._collection = Collection(ways or OnlyEtrn(), self._begin_etrn, say, self._changed_now)
         self._more = asyncio.Event()
         self._changed = asyncio.Event()
         self._asks = 0
@@ -93,6 +107,16 @@ class MailPart:
     def left(self) -> Before:
         """What the next call needs to know, once this one is over."""
         return Before(self._learning.habits, self._hanging_until_s)
+
+    @property
+    def inbound(self) -> tuple[Collected, ...]:
+        """What ATRN and mailboxes brought so far."""
+        return self._collection.results
+
+    @property
+    def inbound_why(self) -> tuple[str, ...]:
+        """Why these ways were taken, a sentence each."""
+        return self._collection.why
 
     @property
     def tally(self) -> Tally:
@@ -113,8 +137,10 @@ class MailPart:
         """Why something was left behind, in one line; "" if nothing was."""
         last, unreached = self._last_run, [one for one in self._latest if one.outcome is EtrnOutcome.UNREACHABLE]
         unreached += [one for one in self._latest if self._is_unserved and one.outcome is EtrnOutcome.AT_WORK]
+        words = [one.words() for one in unreached]
+        words += [one.sentence() for one in self._collection.results if one.is_worth_retrying]
         deferred = f"{last.deferred} deferred" if last is not None and last.deferred else ""
-        why = last.why_left if last is not None and last.why_left else unreached[0].words() if unreached else ""
+        why = last.why_left if last is not None and last.why_left else words[0] if words else ""
         return "; ".join(filter(None, (deferred, why)))
 
     @property
@@ -129,6 +155,7 @@ class MailPart:
             self._stop = Stop(asyncio.get_running_loop().time(), reason, self.tally.received)
             self._is_cut = not self._sending
             self._flush.stop(after_current=True)
+            self._collection.stop()
             self._changed.set()
 
     def mail_accepted(self) -> None:
@@ -143,8 +170,7 @@ class MailPart:
         self._flush.begin_call()
         now = asyncio.get_running_loop().time()
         self._began_s = self._asked_s = self._answered_s = self._progress_s = now
-        if self._etrn is not None:
-            self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+        self._collection.begin()
         self._flush_task = asyncio.create_task(self._send())
         try:
             return await self._until_end()
@@ -168,10 +194,12 @@ class MailPart:
                 return decision.reason
             if isinstance(decision, AskAgain) and self._etrn is not None:
                 self._say("asking the provider for more mail")
-                self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+                self._begin_etrn()
             elif isinstance(decision, StopWaiting):
                 self._say("a mail host does not answer: its connection is given up")
-                self._flush.stop_waiting("no answer, and nothing else to keep the line up for")
+                why = "no answer, and nothing else to keep the line up for"
+                self._flush.stop_waiting(why)
+                self._collection.stop_waiting(why)
                 await self._pause(Wait(inf, self._why))
             elif isinstance(decision, TryAgain):
                 self._try_again(decision.until_s)
@@ -183,12 +211,28 @@ class MailPart:
         self._say("trying again what was deferred")
         setback = self._setback
         self._setback = replace(setback, retrying_until_s=until_s)
-        if setback.etrn_unreached and self._etrn is not None:
+        is_unreached = any(answer.outcome is EtrnOutcome.UNREACHABLE for answer in self._latest)
+        if is_unreached and self._etrn is not None:
             self.answers = self.answers[: len(self.answers) - len(self._latest)]  # one record of it is enough
             self._etrn_task = asyncio.create_task(self._ask(self._etrn, is_retry=True))
+        self._collection.try_again()
         if setback.hope is not Hope.NONE:
             self._flush.retry()
             self._more.set()
+
+    def _begin_etrn(self) -> None:
+        if self._etrn is not None:
+            self._etrn_task = asyncio.create_task(self._ask(self._etrn))
+
+    @property
+    def _is_trying(self) -> bool:
+        """Whether something is being sent, asked for or fetched."""
+        is_asking = self._etrn_task is not None and not self._etrn_task.done()
+        return self._sending or is_asking or self._collection.running > 0
+
+    def _changed_now(self) -> None:
+        self._note_setback(still_trying=self._is_trying)
+        self._changed.set()
 
     async def _pause(self, decision: Wait) -> None:
         if decision.why != self._why:
@@ -229,11 +273,12 @@ class MailPart:
         self._learning.asked(
             self._asked_s, self._answered_s, self._latest, self._inbound.messages - self._messages_before
         )
-        self._note_setback(still_trying=self._sending)
+        self._note_setback(still_trying=self._sending or self._collection.running > 0)
         for answer in self._latest:
             self._say(f"ETRN {answer.name}: {answer.words()}")
             if answer.outcome is EtrnOutcome.UNREACHABLE:
                 self._meter.doubt(answer.text)
+        self._collection.answered(self._latest)
 
     async def _send(self) -> None:
         """Flush, and again whenever mail was accepted, until stopped."""
@@ -250,7 +295,7 @@ class MailPart:
                 maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
             finally:
                 self._sending = False
-                self._note_setback(still_trying=self._etrn_task is not None and not self._etrn_task.done())
+                self._note_setback(still_trying=self._is_trying)
                 self._changed.set()
             await self._more.wait()
 
@@ -262,7 +307,8 @@ class MailPart:
             since_s=before.since_s if before.is_any else now_s,
             tried_s=now_s,
             messages=0 if last is None else last.deferred,
-            etrn_unreached=any(answer.outcome is EtrnOutcome.UNREACHABLE for answer in self._latest),
+            etrn_unreached=self._collection.is_unreached
+            or any(answer.outcome is EtrnOutcome.UNREACHABLE for answer in self._latest),
         )
         self._setback = replace(setback, retrying_until_s=before.retrying_until_s) if still_trying else setback
 
@@ -311,14 +357,25 @@ class MailPart:
             progress_s=self._progress_s,
             setback=self._setback,
             paid_until_s=self._paid_until_s(),
-            patience_ends_s=self._flush.patience_ends_s,
+            patience_ends_s=self._patience_ends_s(under_way),
             sent=self._sent,
             is_believed=self._is_believed,
             hanging_until_s=min(self._hanging_until_s, self._began_s + self._rules.max_s),
+            collecting=self._collection.running,
+            has_collected=bool(self._collection.results),
         )
         if self._counted[0] is None:  # the link can't count: the client's own time-outs must suffice
             return replace(evidence, progress_s=evidence.now_s)
         return evidence
+
+    def _patience_ends_s(self, etrn_under_way: bool) -> float:
+        """Of the flush's sessions (ETRN's among them), and of those that fetch mail."""
+        fetching_s = self._collection.patience_ends_s
+        if not self._collection.running:
+            return self._flush.patience_ends_s
+        if not self._sending and not etrn_under_way:
+            return fetching_s
+        return max(self._flush.patience_ends_s, fetching_s)
 
     async def _wrap_up(self) -> None:
         """The line is being released: let the flush record its outcomes, then end what still runs."""
@@ -334,6 +391,7 @@ class MailPart:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._collection.close(received=self.tally.received, is_cut=self._is_cut)
 
     async def _until_not_sending(self) -> None:
         while self._sending:

@@ -20,6 +20,7 @@ from dialpost.core.line.call.notes import etrn_faults, etrn_refused, in_vain, wa
 from dialpost.core.line.call.record import HANG_UP_WORDS, LEFT_BEHIND, CallRecord
 from dialpost.core.line.link import DialResult
 from dialpost.core.mail.etrn import EtrnAnswer
+from dialpost.core.mail.inbound.collected import Collected
 from dialpost.flow.line.call.history import CallHistory
 
 
@@ -168,6 +169,8 @@ def call_answer(record: CallRecord, *, number: int | None) -> api.Call:
         deferred=record.deferred,
         refused=record.refused,
         etrn=tuple(etrn_answer(one) for one in record.etrn),
+        inbound=tuple(_collected(one) for one in record.inbound),
+        inbound_why=record.inbound_why,
         hangup_reason=record.hangup_reason.value,
         detail=record.detail,
         hangup_detail=record.hangup_detail,
@@ -198,6 +201,22 @@ def etrn_answer(answer: EtrnAnswer) -> api.Etrn:
         advice=answer.advice,
         outcome=answer.outcome.value,
         waiting=answer.waiting,
+    )
+
+
+def _collected(one: Collected) -> api.Collected:
+    return api.Collected(
+        way=one.way.value,
+        box=one.box,
+        fate=one.fate.value,
+        words=one.words,
+        advice=one.advice,
+        messages=one.messages,
+        bytes=one.bytes,
+        held=one.held,
+        left=one.left,
+        label=one.label,
+        sentence=one.sentence(),
     )
 
 

@@ -74,6 +74,8 @@ class RunningCall:
                 etrn=self.mail.answers,
                 bytes_down=tally.bytes_received,
                 notes=tally.notes,
+                inbound=self.mail.inbound,
+                inbound_why=self.mail.inbound_why,
             )
             if record.hangup_reason in LEFT_BEHIND:
                 again = record.again if tally.hope else Again.NEXT_TIME

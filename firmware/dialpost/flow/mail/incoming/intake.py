@@ -151,12 +151,14 @@ class Intake:
 
     async def turn(self, peer: Peer) -> Turn | None:
         """Connections over a dialled line take turns; on the LAN nobody waits."""
-        if self._takes_turns and self.is_over_the_line(peer):
+        if self._takes_turns and peer.listener is Listener.MX and self.is_over_the_line(peer):
             return await self._turns.turn()
         return None
 
     def offers_tls(self, peer: Peer) -> bool:
         """Not to the provider on a trusted line. Users log in at the other doors, and need TLS."""
+        if peer.listener is Listener.PROVIDER:  # whether it is protected was decided when it was made
+            return False
         return peer.listener is not Listener.MX or not self._line_trust.covers(peer.address, peer.interface)
 
     def shook_hands(self, peer: Peer, cost: TlsCost) -> None:
@@ -259,16 +261,21 @@ class Intake:
         """Which side this peer is on."""
         if peer.account is not None:
             return Origin.SUBMITTED
+        if peer.listener is Listener.PROVIDER:
+            return Origin.OUTSIDE
         return self._origin_of(peer.address, peer.interface)
 
     def is_over_the_line(self, peer: Peer) -> bool:
         """Whether a call waits for this peer. A user who submits mail from outside does not prolong it."""
+        if peer.listener is Listener.PROVIDER:
+            return True
         return peer.listener is Listener.MX and self._is_provider(peer.address, peer.interface)
 
     def _pool(self, peer: Peer) -> Pool:
         if peer.account is not None:
             return Pool.USERS
-        if is_line(peer.interface) or self._is_named_provider(peer.address):
+        is_theirs = peer.listener is Listener.PROVIDER or is_line(peer.interface)
+        if is_theirs or self._is_named_provider(peer.address):
             return Pool.PROVIDER
         return Pool.LAN if self.origin(peer) is Origin.LAN else Pool.STRANGERS
 
