@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import smtplib
 import ssl
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from rig.mailboxes import make_message
@@ -31,10 +33,11 @@ class _Notes:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def __call__(self, what: str, kilobytes: float, promised: float, unit: str = "MB") -> None:
+    def __call__(self, what: str, kilobytes: float, promised: float | None = None, unit: str = "MB") -> None:
         amount = kilobytes * 1024 / {"kB": 1e3, "MB": 1e6}[unit]
-        promise = f"at most {promised:g} {unit}"
-        self.rows.append(Row("resident memory", what, amount, None, unit, promise, amount <= promised))
+        promise = "" if promised is None else f"at most {promised:g} {unit}"
+        kept = None if promised is None else amount <= promised
+        self.rows.append(Row("resident memory", what, amount, None, unit, promise, kept))
         show(self.rows[-1])
 
 
@@ -106,20 +109,25 @@ def _messages(work: Path, amounts: Amounts) -> list[Row]:
             settle(contender)
             note(f"a 50 MB message {what} adds", peak_kb(contender.pid) - before, 8)
         note("a 50 MB message going out adds", _grows_by_sending(contender, work), 8)
-        note(f"{amounts.accepted:,} messages to a mailbox add", _grows_by_accepting(contender, amounts), 3)
+        _flat(note, contender, "local", amounts, lambda: None)
+        with _sink(contender, work):
+            _flat(note, contender, "queue", amounts, lambda: _send_all(contender))
     finally:
         contender.stop()
     return note.rows
 
 
-def _grows_by_accepting(contender: Dialpost, amounts: Amounts) -> int:
-    """How much messages add once a third of as many have come: by then every cache is full."""
-    offer(contender, "local", messages=amounts.accepted // 3, sessions=10, size=1024)
-    settle(contender)
-    before = resident_kb(contender.pid)
-    offer(contender, "local", messages=amounts.accepted, sessions=10, size=1024)
-    settle(contender)
-    return resident_kb(contender.pid) - before
+def _flat(note: _Notes, contender: Dialpost, mode: str, amounts: Amounts, then: Callable[[], None]) -> None:
+    """How much messages add that come and leave, once a third of them have: by then every cache is full."""
+    third, seen = amounts.accepted // 3, list[int]()
+    what = "to a mailbox" if mode == "local" else "for the world, sent on"
+    for round in range(1, 4):
+        offer(contender, mode, messages=third, sessions=10, size=1024)
+        settle(contender)
+        then()
+        seen.append(resident_kb(contender.pid))
+        note(f"after {round * third:,} messages {what}", seen[-1])
+    note(f"of these, the last {2 * third:,} add", seen[-1] - seen[0], 3)
 
 
 def _calm(contender: Dialpost) -> int:
@@ -135,6 +143,21 @@ def _send_large(port: int, recipient: str) -> None:
 
 def _grows_by_sending(contender: Dialpost, work: Path) -> int:
     """How much flushing the queue (10,000 small messages and a large one) adds at its peak."""
+    with _sink(contender, work):
+        before = _calm(contender)
+        _send_all(contender)
+        return peak_kb(contender.pid) - before
+
+
+def _send_all(contender: Dialpost) -> None:
+    done = contender.station.call(timeout_s=1200)
+    if done.returncode != 0 or contender.station.waiting()["waiting_remote"]:
+        raise RuntimeError(f"the flush failed: {done.stdout}{done.stderr}")
+
+
+@contextmanager
+def _sink(contender: Dialpost, work: Path) -> Iterator[None]:
+    """A provider that takes everything; the station is restarted to learn of it."""
     port = free_port()
     sink = Chroot("postfix").start(
         "smtp-sink", "-u", "postfix", "-c", f"127.0.0.1:{port}", "100", log=work / "logs" / "sink"
@@ -145,11 +168,7 @@ def _grows_by_sending(contender: Dialpost, work: Path) -> int:
         provider_at(contender.station, port, etrn={"use": "never"})
         contender.station.start()
         contender.station.waiting()
-        before = _calm(contender)
-        done = contender.station.call(timeout_s=1200)
-        if done.returncode != 0 or contender.station.waiting()["waiting_remote"]:
-            raise RuntimeError(f"the flush failed: {done.stdout}{done.stderr}")
-        return peak_kb(contender.pid) - before
+        yield
     finally:
         sink.kill()
 

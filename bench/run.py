@@ -29,6 +29,7 @@ from call_model.matrix import call_model
 from call_table import call_table
 from calls_model import calls_model
 from card import card
+from commands import commands
 from empty_call import empty_calls
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
@@ -56,6 +57,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "card": card,
     "memory": memory,
     "large": large_queue,
+    "commands": commands,
     "client": client_on_the_wire,
     "call": calls,
     "call-table": call_table,
