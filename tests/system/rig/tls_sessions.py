@@ -29,10 +29,15 @@ def at_host(host: str, authority: Path) -> AtHost:
     return context
 
 
-def smtp_session(port: int, context: AtHost) -> tuple[bool, ssl.SSLSession | None]:
-    """One session by STARTTLS: whether it resumed an earlier one, and the session to resume next."""
-    with smtplib.SMTP("127.0.0.1", port) as client:
-        client.starttls(context=context)
+def smtp_session(port: int, context: AtHost, *, implicit: bool = False) -> tuple[bool, ssl.SSLSession | None]:
+    """One session: whether it resumed an earlier one, and what to resume next. By STARTTLS, or `implicit`."""
+    if implicit:
+        client: smtplib.SMTP = smtplib.SMTP_SSL("127.0.0.1", port, context=context)
+    else:
+        client = smtplib.SMTP("127.0.0.1", port)
+    with client:
+        if not implicit:
+            client.starttls(context=context)
         client.ehlo("station.example")  # tickets come after the handshake (RFC 8446 §4.6.1)
         assert isinstance(client.sock, ssl.SSLSocket)
         return bool(client.sock.session_reused), client.sock.session

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
+from typing import Self
 
+from rig.ports import free_port
 from rig.servers.certificates import Authority
-from rig.servers.chroots import Chroot
+from rig.servers.chroots import Chroot, Inmate
 from rig.servers.postfix import PROVIDER_ADDRESS, Postfix
 
 KIT = Path(__file__).parents[4] / "docs" / "hub"
@@ -83,4 +87,104 @@ class EtrnHub(Postfix):
         return (self._etc / "stations").read_text()
 
 
+class AtrnHub:
+    """docs/hub/exim-atrn. Mail for world.example stays in a Maildir here, as the world's would."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o755)
+        self.directory = directory
+        self.port, self.atrn_port = free_port(), free_port()
+        behind = str(free_port())
+        self.authority = Authority(directory / "tls")
+        self.etc = directory / "etc" / "exim4"
+        for folder in (self.etc, directory / "spool", directory / "log", directory / "mail"):
+            folder.mkdir(parents=True)
+        (directory / "mail").chmod(0o777)
+        places = {
+            "10366": behind,
+            "[0.0.0.0]:25": f"[127.0.0.1]:{self.port}",
+            "/var/spool/exim4": str(directory / "spool"),
+            "/var/log/exim4": str(directory / "log"),
+            "/etc/exim4/hub.example.net.pem": str(pem(self.authority, directory / "hub.pem")),
+            "/etc/exim4": str(self.etc),
+            "; 127.0.0.0/8 ; ::1 ;}": "; 127.0.0.99}",
+            "begin routers": _WORLD_ROUTER,
+            "begin transports": _WORLD_TRANSPORT.format(mail=directory / "mail"),
+            "127.0.0.0/8 ; ::1": "::1",
+        }
+        for_tls = {"10366": behind, "accept = 366": f"accept = 127.0.0.1:{self.atrn_port}"}
+        for_tls["/etc/exim4/hub.example.net.pem"] = places["/etc/exim4/hub.example.net.pem"]
+        self._stunnel = directory / "stunnel.conf"
+        rig = f"foreground = yes\npid =\noutput = {directory}/log/stunnel\n"
+        self._stunnel.write_text(rig + filled("exim-atrn/stunnel.conf", **for_tls))
+        config = directory / "exim4.conf"
+        config.write_text(filled("exim-atrn/exim4.conf", **places))
+        shutil.copy(KIT / "add-station", directory)
+        self._chroot = Chroot("hub-exim", (directory,), ((config, "/etc/exim4/exim4.conf"),))
+        self._child: Inmate | None = None
+        for name in ("stations", "domains"):
+            (self.etc / name).touch()
+
+    def add(self, *domains: str) -> str:
+        """A station with these domains; its password."""
+        where = (f"ETC={self.etc.parent}", f"HUB={HUB}")
+        said = self._chroot.run("env", *where, self.directory / "add-station", "atrn", *domains)
+        return str(tomllib.loads(said)["atrn"]["password"])
+
+    def start(self) -> Self:
+        self._chroot.run("chown", "Debian-exim:", self.directory / "spool", self.directory / "log")
+        self._child = self._chroot.start("exim4", "-bdf", log=self.directory / "output")
+        self._child.wait_for_greeting(self.port, greeting=b"220 ")
+        self._tls = self._chroot.start("stunnel", self._stunnel, log=self.directory / "stunnel-output")
+        self._tls.wait_for_greeting(self.atrn_port)
+        return self
+
+    def kill(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._tls.kill()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        return self if self._child else self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.kill()
+
+    def waiting(self, domain: str) -> int:
+        """How many messages are in a station's queue."""
+        return sum(1 for _ in (self.directory / "spool" / domain / "input").glob("*-H"))
+
+    def waiting_script(self) -> str:
+        """What the kit's script for monitoring says."""
+        spool = {"SPOOL": str(self.directory / "spool")}
+        return subprocess.run(
+            [KIT / "waiting", "atrn"], env=os.environ | spool, capture_output=True, text=True, check=True
+        ).stdout
+
+    def maildir(self, domain: str) -> Path:
+        return self.directory / "mail" / domain
+
+    def log_text(self) -> str:
+        return "".join(path.read_text("utf-8", "replace") for path in sorted((self.directory / "log").iterdir()))
+
+
+_WORLD_ROUTER = """\
+begin routers
+to_the_tests_world:
+  driver = accept
+  domains = world.example
+  transport = tests_world
+"""
+_WORLD_TRANSPORT = """\
+begin transports
+tests_world:
+  driver = appendfile
+  directory = {mail}/world.example
+  maildir_format
+  create_directory
+  user = nobody
+  group = nogroup
+"""
 _VIRTUAL = "virtual unix - n n - - virtual\n"
