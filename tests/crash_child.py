@@ -75,9 +75,10 @@ async def session(store: Store, spool: Spool, delivery: LocalDelivery, chance: r
         recipients = chance.choice(
             [[to_mailbox("anna")], [to_world()], [to_mailbox("anna"), to_mailbox("ben"), to_world()]]
         )
-        await store.accept(a_record(queue_id, *recipients, size=size))
+        message = a_record(queue_id, *recipients, size=size)
+        await store.accept(message)
         os.write(1, f"{queue_id} {hashlib.sha256(body).hexdigest()}\n".encode())
-        delivery.wake()
+        delivery.accepted(message)
 
 
 if __name__ == "__main__":

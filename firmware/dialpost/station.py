@@ -336,7 +336,7 @@ class Station:
         """A message is in the queue: wake whoever handles it."""
         self.card.message()
         if any(recipient.local_account for recipient in message.recipients):
-            self.delivery.wake()
+            self.delivery.accepted(message)
         if any(recipient.local_account is None for recipient in message.recipients):
             self.flush.wake()
             self.calls.mail_accepted()

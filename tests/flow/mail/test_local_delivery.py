@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -289,6 +290,103 @@ async def test_a_fault_does_not_end_it(rig: Rig, monkeypatch: pytest.MonkeyPatch
     task = asyncio.create_task(rig.flow.run())
     await asyncio.wait_for(finished.wait(), 60)
     assert await rig.states(message) == [DELIVERED]
+    task.cancel()
+
+
+def asked(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each question to the queue."""
+    real, times = rig.store.local_batch, list[int]()
+
+    async def counting(limit: int) -> list[MessageRecord]:
+        times.append(limit)
+        return await real(limit)
+
+    monkeypatch.setattr(rig.store, "local_batch", counting)
+    return times
+
+
+async def test_a_new_message_is_delivered_without_a_question(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await rig.flow.deliver_due() == 0
+    questions = asked(rig, monkeypatch)
+    message = await rig.accept(to_mailbox("anna"), to_world(), to_mailbox("ben", state=HELD))
+    rig.flow.accepted(message)
+    assert await rig.flow.deliver_due() == 1
+    assert await rig.states(message) == [DELIVERED, WAITING, HELD]
+    assert (rig.mailbox("anna"), rig.mailbox("ben"), questions) == ([message.queue_id], [], [])
+    assert await rig.flow.deliver_due() == 0
+    assert len(questions) == 1
+
+
+async def test_a_message_that_the_queue_named_first_is_delivered_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, late = rig.store.local_batch, list[MessageRecord]()
+
+    async def meanwhile(limit: int) -> list[MessageRecord]:
+        early = await rig.accept(to_mailbox("anna"))
+        late.append(await rig.accept(to_mailbox("anna")))
+        found = await real(limit)
+        rig.flow.accepted(early)
+        return found
+
+    monkeypatch.setattr(rig.store, "local_batch", meanwhile)
+    assert await rig.flow.deliver_due() == 2
+    monkeypatch.undo()
+    rig.flow.accepted(late[0])
+    assert await rig.flow.deliver_due() == 0
+    assert len(rig.mailbox("anna")) == 2
+
+
+async def test_more_than_a_batch_of_new_messages_is_asked_for(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is their turn, an operator may have held some."""
+    monkeypatch.setattr(local_delivery, "BATCH", 2)
+    assert await rig.flow.deliver_due() == 0
+    messages = [await rig.accept(to_mailbox("anna")) for _ in range(4)]
+    for message in messages:
+        rig.flow.accepted(message)
+    await rig.store.set_state(messages[3].queue_id, {WAITING}, HELD)
+    assert [await rig.flow.deliver_due() for _ in range(3)] == [2, 1, 0]
+    assert rig.mailbox("anna") == [message.queue_id for message in messages[:3]]
+
+
+async def test_after_a_full_batch_the_queue_is_asked_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_delivery, "BATCH", 2)
+    for _ in range(3):
+        await rig.accept(to_mailbox("anna"))
+    assert await rig.flow.deliver_due() == 2
+    rig.flow.accepted(await rig.accept(to_mailbox("anna")))
+    assert [await rig.flow.deliver_due() for _ in range(2)] == [2, 0]
+
+
+async def test_the_queue_is_asked_now_and_then_whatever_comes_in(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await rig.flow.deliver_due() == 0
+    due = await rig.accept(to_mailbox("anna"))  # nobody says so: as a deferred one whose time has come
+    monkeypatch.setattr(local_delivery, "STORAGE_RETRY_S", 0)
+    rig.flow.accepted(await rig.accept(to_mailbox("ben")))
+    assert await rig.flow.deliver_due() == 2
+    assert await rig.states(due) == [DELIVERED]
+
+
+async def test_new_messages_are_not_forgotten_after_a_fault(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_delivery, "TROUBLE_PAUSE_S", 0.0)
+    finished = asyncio.Event()
+    rig.flow._on_finished = finished.set
+    real, failures = rig.boxes.deliver_many, [ValueError("a bug")]
+
+    async def failing(*arguments: Any, **options: Any) -> Any:
+        if failures:
+            messages.append(await rig.accept(to_mailbox("anna")))
+            rig.flow.accepted(messages[1])
+            raise failures.pop()
+        return await real(*arguments, **options)
+
+    assert await rig.flow.deliver_due() == 0
+    monkeypatch.setattr(rig.boxes, "deliver_many", failing)
+    messages = [await rig.accept(to_mailbox("anna"))]
+    rig.flow.accepted(messages[0])
+    task = asyncio.create_task(rig.flow.run())
+    await asyncio.wait_for(finished.wait(), 60)
+    assert [await rig.states(message) for message in messages] == [[DELIVERED], [DELIVERED]]
     task.cancel()
 
 

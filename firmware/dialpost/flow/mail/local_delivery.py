@@ -1,9 +1,12 @@
 """Local delivery: from the queue into the mailboxes here, a batch at a time.
 
-One task (`run`) wakes when mail was accepted, takes what is due from the store, delivers to each account with one
-fsync, and records a batch's outcomes in one transaction. Delivery comes before the record: a crash between the two
-repeats the delivery, which finds the message in the mailbox and does nothing. If the record can't be written (card
-full), it is kept in memory and written first next time.
+One task (`run`) wakes when mail was accepted, delivers to each account with one fsync, and records a batch's
+outcomes in one transaction. It has the new messages from whoever accepted them; the store is asked only for what
+else is due, because a question first commits the rows that are still open, which costs a flush.
+
+Delivery comes before the record: a crash between the two repeats the delivery, which finds the message in the
+mailbox and does nothing. If the record can't be written (card full), it is kept in memory and written first next
+time.
 
 A short rest between batches lets messages gather while many come in; after a quiet time the first one is delivered
 at once.
@@ -116,10 +119,26 @@ class LocalDelivery:
         self._on_finished = on_finished
         self._wall_clock = wall_clock
         self._wanted = asyncio.Event()
+        self._new: list[MessageRecord] = []
+        """Messages accepted since the last batch. The queue has them, too."""
+        self._must_ask = True
+        """Whether the queue may have more that is due than `_new`."""
+        self._asked_s = 0.0
+        self._found: set[QueueId] = set()
+        """What the queue answered last: it may know a message a moment before `accepted` is called for it."""
         self._unrecorded: list[_Job] = []
 
     def wake(self) -> None:
         """Mail for a mailbox may be waiting."""
+        self._must_ask = True
+        self._wanted.set()
+
+    def accepted(self, message: MessageRecord) -> None:
+        """A new message for a mailbox is in the queue."""
+        if message.queue_id not in self._found:
+            self._new.append(message)
+        # The queue also knows what became of them since: nothing may wait here for long.
+        self._must_ask = self._must_ask or len(self._new) > BATCH
         self._wanted.set()
 
     async def run(self) -> None:
@@ -130,12 +149,14 @@ class LocalDelivery:
                 delivered = await self.deliver_due()
             except Exception as error:  # mail stays queued; a fault here must not end local delivery
                 maillog.operator_needed("local delivery: stopped for a moment", error=error or repr(error))
+                self._must_ask = True
                 await asyncio.sleep(TROUBLE_PAUSE_S)
                 continue
             if delivered:
                 await asyncio.sleep(REST_S)
+            if self._must_ask:
                 continue
-                # Nobody wakes this task for deferred mail: the clock makes it due again.
+            # Nobody wakes this task for deferred mail: the clock makes it due again.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STORAGE_RETRY_S):
                     await self._wanted.wait()
@@ -144,8 +165,8 @@ class LocalDelivery:
         """Deliver one batch; returns how many messages it had. Raises: StorageError."""
         await self._record()
         # Only now: the rows of the last batch must be written, or it would be fetched again.
-        messages = await self._queue.local_batch(BATCH)
-        jobs = [_Job(message, recipient) for message in messages for recipient in message.recipients]
+        messages = await self._batch()
+        jobs = [_Job(one, recipient) for one in messages for recipient in one.recipients if _waits_here(recipient)]
         for account, group in _by_account(jobs).items():
             await self._deliver_to(account, group)
         for job in jobs:
@@ -153,6 +174,19 @@ class LocalDelivery:
         self._unrecorded = jobs
         await self._record()
         return len(messages)
+
+    async def _batch(self) -> list[MessageRecord]:
+        """The new messages, or what the queue says is due; that it is asked now and then, whatever comes in."""
+        now_s = asyncio.get_running_loop().time()
+        new, self._new = self._new, []
+        if new and not self._must_ask and now_s < self._asked_s + STORAGE_RETRY_S:
+            return new
+        self._must_ask, self._asked_s = False, now_s
+        messages = await self._queue.local_batch(BATCH)
+        self._must_ask = self._must_ask or len(messages) == BATCH
+        self._found = {message.queue_id for message in messages}
+        self._new = [message for message in self._new if message.queue_id not in self._found]
+        return messages
 
     async def _deliver_to(self, account: str, jobs: list[_Job]) -> None:
         """Settle the outcome of each job for one mailbox."""
@@ -246,6 +280,10 @@ def _by_account(jobs: Iterable[_Job]) -> dict[str, list[_Job]]:
     for job in jobs:
         groups.setdefault(job.recipient.local_account or "", []).append(job)
     return groups
+
+
+def _waits_here(recipient: RecipientRecord) -> bool:
+    return recipient.local_account is not None and recipient.state is RecipientState.WAITING
 
 
 def _is_lost(fault: DialpostError | None) -> bool:
