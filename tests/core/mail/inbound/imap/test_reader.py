@@ -105,6 +105,7 @@ def test_what_a_line_says(line: bytes, answer: Answer) -> None:
 
 def test_the_words_of_an_answer() -> None:
     assert str(read_answer(Response((b"a7 NO [X] not now",)))) == "NO not now"
+    assert len(str(read_answer(Response((b"a7 NO " + b"x" * 9000,))))) < 400
 
 
 @cases("line", [b"", b"HTTP/1.1", b" x", b"* "])
@@ -119,6 +120,7 @@ def test_what_is_not_imap(line: bytes) -> None:
         (b"* CAPABILITY IMAP4rev1 idle", frozenset({"IMAP4REV1", "IDLE"})),
         (b"a1 OK [CAPABILITY A B] in", frozenset({"A", "B"})),
         (b"a1 OK in", None),
+        (b"* CAPABILITY " + b"X" * 900 + b" COMPRESS=DEFLATE", frozenset({"X" * 900, "COMPRESS=DEFLATE"})),
     ],
 )
 def test_capabilities(line: bytes, listed: frozenset[str] | None) -> None:

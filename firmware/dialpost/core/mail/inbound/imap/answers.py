@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from dialpost.core.errors import ProtocolError
-from dialpost.core.mail.inbound.imap.reader import Literal, Part, Response, Streamed, printable
+from dialpost.core.mail.inbound.imap.reader import Literal, Part, Response, Streamed
+from dialpost.core.printable import one_line, printable
 
 MAX_DEPTH = 16
 """Lists in lists in a FETCH response; what the station asks for has three."""
@@ -44,25 +45,30 @@ class Answer:
 
     def __str__(self) -> str:
         """The server's words, for an operator."""
-        return f"{self.word} {self.text}".strip()
+        return one_line(f"{self.word} {self.text}".strip())
+
+
+def text_of(raw: bytes) -> str:
+    """A server's words: they go into logs and terminals, so without what would act there."""
+    return printable(raw.decode("utf-8", "replace")).strip()
 
 
 def read_answer(response: Response) -> Answer:
     """The tag and the gist of a response. Raises: ProtocolError if it can't be one."""
     tag, _, rest = response.head.partition(b" ")
     if tag[:1] == b"+":
-        return Answer("+", "", text=printable(response.head[1:].lstrip()))
+        return Answer("+", "", text=text_of(response.head[1:]))
     name, _, after = rest.lstrip().partition(b" ")
     if not tag or not name:
-        raise ProtocolError(f"the server's answer is not IMAP: {printable(response.head[:80])!r}")
-    word = printable(name).upper()
+        raise ProtocolError(f"the server's answer is not IMAP: {text_of(response.head[:80])!r}")
+    word = text_of(name).upper()
     if word in CONDITIONS:
-        return _condition(printable(tag), word, printable(after))
+        return _condition(text_of(tag), word, text_of(after))
     number = 0
     if _NUMBER.match(name):
         number = int(name)
-        word = printable(after.split(b" ", 1)[0]).upper()
-    return Answer(printable(tag), word, number, text=printable(after))
+        word = text_of(after.split(b" ", 1)[0]).upper()
+    return Answer(text_of(tag), word, number, text=text_of(after))
 
 
 def _condition(tag: str, word: str, text: str) -> Answer:
@@ -91,7 +97,7 @@ def read_attributes(response: Response) -> dict[str, Value]:
     attributes: dict[str, Value] = {}
     for name, value in zip(listed[::2], listed[1::2], strict=False):
         if isinstance(name, bytes):
-            attributes[printable(name).upper()] = value
+            attributes[text_of(name).upper()] = value
     return attributes
 
 
@@ -121,7 +127,7 @@ def _scan(text: bytes, open_lists: list[list[Value]]) -> None:
         if found is None:
             if not text[at:].strip(b" "):
                 return
-            raise ProtocolError(f"the server's answer is not IMAP: {printable(text[at : at + 80])!r}")
+            raise ProtocolError(f"the server's answer is not IMAP: {text_of(text[at : at + 80])!r}")
         at = found.end()
         if found["open"]:
             if len(open_lists) > MAX_DEPTH:

@@ -22,7 +22,6 @@ _LITERAL = re.compile(rb"~?\{(\d{1,20})\+?\}\r?\n\Z")
 _CONTENT = re.compile(rb"\bBODY\[\](?:<\d{1,20}>)? +\Z", re.IGNORECASE)
 _FETCH = re.compile(rb"\* +\d{1,10} +FETCH +\(", re.IGNORECASE)
 _STATUS = re.compile(rb"[^ ]+ +(?:OK|NO|BAD|BYE|PREAUTH)\b|\+", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +178,3 @@ class ResponseReader:
         if self._literal is not None and not self._literal_left:
             self._parts.append(Literal(bytes(self._literal)))
             self._literal = None
-
-
-def printable(text: bytes) -> str:
-    """A server's words go into logs and terminals: no control characters, and not too many of them."""
-    return _UNPRINTABLE.sub("?", text[:400].decode("utf-8", "replace")).strip()
