@@ -146,6 +146,15 @@ class Connection(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
+    def hold_input(self, hold: bool) -> None:
+        """Read nothing more for now, or go on: who takes the data is slower than the line."""
+        if self._transport is None or self._transport.is_closing() or self._is_deaf:
+            return
+        if hold:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     def close(self) -> None:
         """Close in order: data already written is still sent, without waiting for it."""
         self._end_tls()

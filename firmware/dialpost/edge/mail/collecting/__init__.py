@@ -1,0 +1,1 @@
+"""Sessions with mailboxes at providers: their connections."""
