@@ -19,6 +19,7 @@ import pytest
 
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
+from dialpost.core.mail.inbound.boxes import BoxNote, BoxState, BoxUid
 from dialpost.core.mail.queue.records import MessageRecord, Origin, Priority, RecipientState, SizeHold
 from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.spool import Spool
@@ -115,6 +116,7 @@ def full(message: MessageRecord) -> MessageRecord:
         message_id_header="<1@x>",
         subject="Grüße \udce9",
         checksum=77,
+        from_box=BoxUid("clinic@pop.example", "u1", 700),
         recipients=(
             to_mailbox("anna", original_address="info@clinic.example"),
             replace(
@@ -472,3 +474,12 @@ async def test_a_heard_answer_is_noted_without_a_flush_of_its_own(rig: Rig) -> N
     assert rig.rows() == 0
     again = replace(message, queue_id=rig.store.next_id())
     assert await rig.store.accept_unless_repeat(again, 0, of_same_peer=True, not_of=set()) is None
+
+
+async def test_a_message_and_the_note_that_it_was_taken_never_come_apart(rig: Rig) -> None:
+    await rig.take(to_mailbox("anna"), from_box=BoxUid("clinic@pop.example", "u1", 700))
+    taken = {"u1": BoxNote(BoxState.TAKEN, 700)}
+    async with rig.crashed() as after:
+        assert after.rows() == 1
+        assert await after.store.boxes.of("clinic@pop.example") == taken
+    assert await rig.store.boxes.of("clinic@pop.example") == taken

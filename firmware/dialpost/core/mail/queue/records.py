@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
+from dialpost.core.mail.inbound.boxes import BoxUid
 
 
 class Origin(Enum):
@@ -131,6 +132,7 @@ class MessageRecord:
     account: str | None = None  # who submitted it
     message_id_header: str = ""  # Message-ID, for `trace`; "" if there is none
     subject: str = ""  # decoded, at most 100 characters, for `queue show`
+    from_box: BoxUid | None = None  # the message in a mailbox at a provider that this is
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ from dialpost.core.json_text import parse_json
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.records import BY_STATION, MessageRecord
 from dialpost.core.mail.queue.spool_log import LogEntry
+from dialpost.edge.mail.store.box_rows import took
 from dialpost.edge.mail.store.rows import (
     HELD,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
     Row,
+    box_uid_of,
     is_message_row,
     is_recipient_row,
     message_row,
@@ -127,6 +129,9 @@ def restore_rows(connection: sqlite3.Connection, log: AcceptLog, known_from: int
             held += 1
         connection.execute(INSERT_MESSAGE, message)
         connection.executemany(INSERT_RECIPIENT, recipients)
+        from_box = box_uid_of(message)
+        if from_box is not None:
+            took(connection, from_box)
     connection.execute("COMMIT")
     if unknown:
         # On a full card they stay where they are: recovery reports them, and the next start tries again.

@@ -12,6 +12,7 @@ from dialpost.core.mail.queue.records import BY_STATION, MessageRecord, Priority
 from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.store import queries
 from dialpost.edge.mail.store.accept_log import INSERT_MESSAGE, INSERT_RECIPIENT
+from dialpost.edge.mail.store.box_rows import took
 from dialpost.edge.mail.store.rows import (
     HELD,
     IS_ODD,
@@ -66,6 +67,8 @@ def insert_message(transaction: Transaction, message: MessageRecord, entry: LogE
     transaction.connection.executemany(
         INSERT_RECIPIENT, [recipient_row(message, recipient) for recipient in message.recipients]
     )
+    if message.from_box is not None:
+        took(transaction.connection, message.from_box)
     standing = _standing_of_new(message)
     transaction.tally.add(standing)
     if standing.is_finished:

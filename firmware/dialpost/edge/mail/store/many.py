@@ -9,31 +9,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection, Set
+from collections.abc import Collection, Set
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.choice import Choice, Slice
 from dialpost.core.mail.queue.ids import queue_id
 from dialpost.core.mail.queue.records import BY_STATION, EARLIEST_TRUE_TIME_S, MessageRecord, RecipientState
 from dialpost.edge.mail.store import changes, queries
+from dialpost.edge.mail.store.parts import Ask, Make
 from dialpost.edge.mail.store.rows import KEYS_PER_MESSAGE, clean, key_range, number_of
-from dialpost.edge.mail.store.writer import Change
 
 _T = TypeVar("_T")
 
 _LAST_KEY = 2**63 - 1
-
-
-class _Ask(Protocol):
-    def __call__(self, query: Callable[[sqlite3.Connection], _T], /) -> Awaitable[_T]:
-        """Run a query in the reader thread."""
-
-
-class _Make(Protocol):
-    def __call__(self, change: Change[_T], /) -> Awaitable[_T]:
-        """Make a change in the writer thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +39,7 @@ class Matching:
 class ManyMessages:
     """The part of the store (its `many`) for what an operator does to many messages. Raises: StorageError."""
 
-    def __init__(self, ask: _Ask, make: _Make) -> None:
+    def __init__(self, ask: Ask, make: Make) -> None:
         self._ask, self._make = ask, make
 
     async def matching(self, choice: Choice) -> Matching:

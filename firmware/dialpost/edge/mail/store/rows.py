@@ -12,6 +12,7 @@ from typing import Any
 from dialpost.core.errors import StorageError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.envelope import BodyType, Notify, QueueId, Return
+from dialpost.core.mail.inbound.boxes import BoxUid
 from dialpost.core.mail.queue.ids import queue_id, queue_number
 from dialpost.core.mail.queue.records import (
     MessageRecord,
@@ -180,7 +181,13 @@ def message_from(row: Row, recipients: Iterable[Row]) -> MessageRecord:
         message_id_header=_text(row[12]),
         subject=_text(row[13]),
         checksum=_checksum(extra.get("crc")),
+        from_box=_box_uid(extra.get("box")),
     )
+
+
+def box_uid_of(row: Row) -> BoxUid | None:
+    """The mailbox at a provider from which the message of this row came."""
+    return _box_uid(_extra(row[14]).get("box"))
 
 
 def recipient_from(row: Row) -> RecipientRecord:
@@ -239,6 +246,12 @@ def _checksum(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def _box_uid(value: object) -> BoxUid | None:
+    if not isinstance(value, list) or [type(one) for one in value] != [str, str, int]:
+        return None
+    return BoxUid(*value)
+
+
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
@@ -283,4 +296,6 @@ def _extra_text(message: MessageRecord) -> str | None:
         extra["envid"] = message.envid
     if message.ret is not None:
         extra["ret"] = message.ret.value
+    if message.from_box is not None:
+        extra["box"] = [message.from_box.box, message.from_box.uid, message.from_box.size]
     return _as_json(extra) if extra else None

@@ -34,7 +34,7 @@ class Store(StoreThreads):
     """One open queue database. Made by `open`; used from one event loop.
 
     `opening_report` says in sentences what was wrong and what was done about it; empty if all is well. `many` is
-    the part for changes of many messages.
+    the part for changes of many messages, `boxes` for mailboxes at providers.
     """
 
     @classmethod

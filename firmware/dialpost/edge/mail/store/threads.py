@@ -16,6 +16,7 @@ from dialpost.core.mail.queue.ids import queue_id
 from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.store import changes, opening, schema
 from dialpost.edge.mail.store.accept_log import AcceptLog
+from dialpost.edge.mail.store.boxes import BoxNotes
 from dialpost.edge.mail.store.faults import storage_error
 from dialpost.edge.mail.store.ids import IdSource
 from dialpost.edge.mail.store.many import ManyMessages
@@ -56,6 +57,7 @@ class StoreThreads:
         self._reader: sqlite3.Connection | None = None
         self._closed = False
         self.many = ManyMessages(self._ask, self._change)
+        self.boxes = BoxNotes(self._ask, self._change)
 
     async def close(self) -> None:
         """Finish current work and close; the next start then knows that the stop was orderly."""

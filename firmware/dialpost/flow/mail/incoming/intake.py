@@ -19,6 +19,7 @@ from dialpost.core.mail.accounts import Account, Local, NotLocal, Unknown
 from dialpost.core.mail.envelope import Envelope, Recipient
 from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.esmtp.tls_cost import TlsCost
+from dialpost.core.mail.inbound.boxes import BoxUid
 from dialpost.core.mail.intake_rules import RepeatWindow, Sides, may_relay
 from dialpost.core.mail.queue.records import MessageRecord, Origin
 from dialpost.core.mail.reply import CARD_FULL, Reply
@@ -238,13 +239,29 @@ class Intake:
 
     async def begin(self, peer: Peer, envelope: Envelope) -> MessageSink | Reply:
         """A sink for the content, or the reply that refuses it."""
+        return await self._begin(peer, self.origin(peer), envelope)
+
+    async def begin_collected(self, peer: Peer, envelope: Envelope, taken: BoxUid) -> MessageSink | Reply:
+        """The same for a message from a mailbox at a provider, whose recipients are local. Only want of room
+        refuses it; `taken` is noted when it is accepted."""
+        if self._spool.free_bytes() - self._rooms.expected_bytes <= envelope.declared_bytes:
+            return self._refuse(peer, "collect", CARD_FULL, envelope.sender)
+        found = {one.address: self._accounts.directory.resolve(one.address) for one in envelope.recipients}
+        for address, owner in found.items():
+            if not isinstance(owner, Local):
+                return self._refuse(peer, "collect", NO_RELAY, envelope.sender, address)
+        return await self._begin(peer, Origin.OUTSIDE, envelope, taken)
+
+    async def _begin(
+        self, peer: Peer, origin: Origin, envelope: Envelope, taken: BoxUid | None = None
+    ) -> MessageSink | Reply:
         place = self._place_for(envelope)
         try:
             if not await place.resize(envelope.declared_bytes):
                 return self._refuse(peer, "DATA", MAILBOX_FULL, envelope.sender)
             queue_id = self._tools.store.next_id()
             body = self._spool.begin(queue_id)
-            return Incoming(self._tools, peer, self.origin(peer), envelope, queue_id, body, place)
+            return Incoming(self._tools, peer, origin, envelope, queue_id, body, place, taken)
         except StorageFullError:
             place.release()
             return self._refuse(peer, "DATA", CARD_FULL, envelope.sender)

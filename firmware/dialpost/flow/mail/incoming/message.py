@@ -23,6 +23,7 @@ from dialpost.core.mail.envelope import Envelope, QueueId
 from dialpost.core.mail.header.incoming import HeaderPass
 from dialpost.core.mail.header.scan import HeaderFacts
 from dialpost.core.mail.header.trace import date, message_id, message_id_text, received, return_path
+from dialpost.core.mail.inbound.boxes import BoxUid
 from dialpost.core.mail.intake_rules import RepeatWindow, loop_refusal
 from dialpost.core.mail.queue.records import MessageRecord, Origin, RecipientRecord
 from dialpost.core.mail.recipients import resolve
@@ -98,6 +99,8 @@ class Incoming:
     queue_id: QueueId
     body: BodyWriter
     place: Place
+    taken: BoxUid | None = None
+    """What it is in a mailbox at a provider, if the station fetched it from there."""
     _line_ends: LineEnds = field(default_factory=LineEnds)
     _digest: hashlib._Hash = field(default_factory=hashlib.sha256)
     _header: HeaderPass = field(init=False)
@@ -228,7 +231,7 @@ class Incoming:
         smtp = self.tools.config.smtp
         if self.peer.account is not None:
             return user_refusal(smtp.user_from, facts.named, self._is_own, self._own_address())
-        if smtp.own_senders is OwnSenders.REFUSE and self._bears_our_name(facts):
+        if smtp.own_senders is OwnSenders.REFUSE and self.taken is None and self._bears_our_name(facts):
             return NOT_LOGGED_IN
         return None
 
@@ -258,7 +261,7 @@ class Incoming:
         fields, smtp = b"", self.tools.config.smtp
         if self.peer.account is not None:
             fields += sender_field(smtp.user_from, facts.named, self._is_own, self._own_address())
-        elif smtp.own_senders is OwnSenders.MARK and self._bears_our_name(facts):
+        elif smtp.own_senders is not OwnSenders.ALLOW and self._bears_our_name(facts):
             fields += unverified_mark(self.peer.address)
         if self.origin is not Origin.OUTSIDE:
             if not facts.has_date:
@@ -303,9 +306,14 @@ class Incoming:
         return Reply(250, (f"Ok: queued as {self.queue_id}",), "2.0.0")
 
     async def _store(self, message: MessageRecord) -> QueueId | None:
-        if self.origin is Origin.OUTSIDE and self.tools.config.smtp.duplicate_window_hours:
-            return await self._store_unless_repeat(message)
-        await self.tools.store.accept(message)
+        tools = self.tools
+        if self.origin is Origin.OUTSIDE and tools.config.smtp.duplicate_window_hours:
+            if self.taken is None:
+                return await self._store_unless_repeat(message)
+            if self._header.facts().received:  # the same under another UID, as in a box that was moved
+                since_s = tools.repeat_window.since_s(tools.wall_clock(), tools.monotonic())
+                return await tools.store.accept_unless_repeat(message, since_s, of_same_peer=False, not_of=set())
+        await tools.store.accept(message)
         return None
 
     async def _store_unless_repeat(self, message: MessageRecord) -> QueueId | None:
@@ -368,6 +376,7 @@ class Incoming:
             else facts.message_id,
             subject=facts.subject,
             checksum=self.body.checksum,
+            from_box=self.taken,
         )
 
     def _forget_body(self) -> None:
