@@ -63,7 +63,7 @@ class CoreTalk:
                 if names:
                     self.events += self.core.etrn(names.pop(0))
                 elif not left:
-                    self.core.quit()
+                    self.events += self.core.quit()
             self._send_group(left)
         self.not_offered = left
         return self.outcomes

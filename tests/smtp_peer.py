@@ -59,6 +59,12 @@ class Peer:
         self._tls, self._implicit, self._discard = tls, implicit, discard
         self._read_bytes, self._pause_s = read_bytes, pause_s
         self._closing = asyncio.Event()
+        self._open, self._none_open = 0, asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()  # where they share a model
+
+    async def quiet(self) -> None:
+        """Wait until every connection is gone: a client that has said QUIT waits for nothing."""
+        await self._none_open.wait()
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[HostTarget]:
@@ -76,11 +82,25 @@ class Peer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._open += 1
+        self._none_open.clear()
+        try:
+            await self._serve_one(reader, writer)
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._none_open.set()
+
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.new_model is not None:
             served = copy.copy(self)
             served.model, served.new_model = self.new_model(), None
-            await served._serve(reader, writer)
+            await served._serve_alone(reader, writer)
             return
+        async with self._one_at_a_time:
+            await self._serve_alone(reader, writer)
+
+    async def _serve_alone(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.model.closed = False
         self.model._forget()
         self.model._mode, self.model._buffer = "command", b""

@@ -81,16 +81,13 @@ async def test_a_provider_that_welcomes_us(tls: ssl.SSLContext) -> None:
     peer = provider(tls)
     async with peer.serving() as target:
         smarthost, etrn = await world(config(target.port))
+        await peer.quiet()
     assert (smarthost.severity, etrn.severity) == (Severity.OK, Severity.OK), (smarthost, etrn)
     assert smarthost.what == f"mail.example, port {target.port} would take mail, logged in as clinic; TLSv1.3"
     assert etrn.what == f"clinic.example: 250 started (mail.example, port {target.port})"
     assert peer.model.delivered == []
-    assert [command.split()[0] for command in peer.model.commands if not command.startswith("EHLO")] == [
-        "AUTH",
-        "QUIT",
-        "ETRN",
-        "QUIT",
-    ]
+    verbs = [command.split()[0] for command in peer.model.commands if not command.startswith("EHLO")]
+    assert sorted(verbs) == ["AUTH", "ETRN", "QUIT", "QUIT"]
 
 
 @pytest.mark.parametrize(

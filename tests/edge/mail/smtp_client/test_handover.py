@@ -108,6 +108,7 @@ async def test_without_mail_the_dialogue_ends_as_ever() -> None:
     peer = Peer(ModelServer(OFFERS), tls=server_tls())
     async with peer.serving() as target:
         dialogue = await SmtpClient().etrn(target, REQUIRED, NAMES)
+        await peer.quiet()
     assert (len(dialogue.answers), dialogue.fate, commands(peer)[-1]) == (2, SessionFate.DONE, "QUIT")
 
 

@@ -437,6 +437,7 @@ async def test_from_ipcp_to_etrn_it_takes_two_round_trips() -> None:
         names.may_answer.set()
         await asker.ask()
         names.may_answer.clear()
+        await peer.quiet()
         peer.reads.clear()
         peer.on_read = on_read
         await asker.ask()

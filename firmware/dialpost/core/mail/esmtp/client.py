@@ -35,7 +35,6 @@ _PHASE_WAIT_S = {
     Phase.STARTTLS: 120.0,
     Phase.HANDSHAKE: 180.0,
     Phase.LOGIN: 180.0,  # RFC 4954 §4
-    Phase.QUIT: 5.0,  # every message has its reply: a paid line is not kept up for a farewell
 }
 _ETRN_WAIT_S = 300.0
 _ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
@@ -191,11 +190,16 @@ class EsmtpClient:
             self._wire.tell(EtrnAnswered(name, Reply(501, ("ETRN can't ask for such a name",), "5.5.4")))
         return self._wire.take_events()
 
-    def quit(self) -> None:
-        """End the session with QUIT; call only while `is_idle`."""
+    def quit(self) -> list[Event]:
+        """End the session with QUIT; call only while `is_idle`.
+
+        A client should wait for the answer (RFC 5321 §4.1.1.10), but it says nothing: each message has its reply,
+        and the wait would be a round trip of a paid line.
+        """
         assert self.is_idle
-        self._opening.step(Step.QUITTING)
         self._wire.send_line(b"QUIT")
+        self._end(SessionFate.DONE, "nothing more to send", None)
+        return self._wire.take_events()
 
     # What the driver passes on
 
@@ -218,9 +222,7 @@ class EsmtpClient:
             if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
                 raise ProtocolError("the server sent clear text after it agreed to STARTTLS")
         except ProtocolError as error:
-            if self.phase is Phase.QUIT:
-                self._end(SessionFate.DONE, "nothing more to send", None)
-            elif not self.is_over:
+            if not self.is_over:
                 self._lose(str(error), in_step=False)
         return self._wire.take_events()
 
@@ -240,9 +242,7 @@ class EsmtpClient:
 
     def eof(self) -> list[Event]:
         """The server closed the connection."""
-        if self.phase is Phase.QUIT:
-            self._end(SessionFate.DONE, "nothing more to send", None)
-        elif self.is_idle:
+        if self.is_idle:
             self._end(SessionFate.CLOSED, "the server closed the idle connection", None)
         elif self.phase is not Phase.OVER:
             self._lose(f"the server closed the connection before it answered ({self._what()})")
@@ -250,9 +250,7 @@ class EsmtpClient:
 
     def failed(self, why: str) -> list[Event]:
         """The connection can't be used any more (reset, no answer in time, TLS broken ...)."""
-        if self.phase is Phase.QUIT:
-            self._end(SessionFate.DONE, "nothing more to send", None)
-        elif self.phase is not Phase.OVER:
+        if self.phase is not Phase.OVER:
             self._lose(why)
         return self._wire.take_events()
 
@@ -278,9 +276,7 @@ class EsmtpClient:
         return ProtocolError(what) if self._mailing is None else self._mailing.out_of_step(what)
 
     def _take(self, reply: Reply) -> None:
-        if self.phase is Phase.QUIT:
-            self._end(SessionFate.DONE, "nothing more to send", None)
-        elif self.phase is Phase.EARLY and reply.code != 421:
+        if self.phase is Phase.EARLY and reply.code != 421:
             self._take_early(reply)
         elif self._mailing is None:
             self._take_opening(reply)

@@ -19,7 +19,6 @@ class Phase(Enum):
     HANDSHAKE = "TLS handshake"
     LOGIN = "AUTH under way"
     OPEN = "open for mail and ETRN"
-    QUIT = "QUIT sent"
     OVER = "over"
 
 
@@ -36,13 +35,12 @@ class Step(Enum):
     LOGIN_WANTED = "AUTH offered and wanted"
     LOGIN_GOES_ON = "challenge, or another mechanism"
     OPENED = "nothing more to agree on"
-    QUITTING = "nothing more to send"
-    ENDED = "refused, closed or lost"
+    ENDED = "done, refused, closed or lost"
 
 
 _ROWS: dict[Phase, dict[Step, Phase]] = {
     Phase.GREETING: {Step.GREETED: Phase.EHLO, Step.GREETED_EARLY: Phase.EARLY, Step.ENDED: Phase.OVER},
-    Phase.EARLY: {Step.HELLO_WANTED: Phase.EHLO, Step.QUITTING: Phase.QUIT, Step.ENDED: Phase.OVER},
+    Phase.EARLY: {Step.HELLO_WANTED: Phase.EHLO, Step.ENDED: Phase.OVER},
     Phase.EHLO: {
         Step.EHLO_UNKNOWN: Phase.HELO,
         Step.TLS_WANTED: Phase.STARTTLS,
@@ -63,8 +61,7 @@ _ROWS: dict[Phase, dict[Step, Phase]] = {
         Step.OPENED: Phase.OPEN,
         Step.ENDED: Phase.OVER,
     },
-    Phase.OPEN: {Step.QUITTING: Phase.QUIT, Step.ENDED: Phase.OVER},
-    Phase.QUIT: {Step.ENDED: Phase.OVER},
+    Phase.OPEN: {Step.ENDED: Phase.OVER},
     Phase.OVER: {},
 }
 

@@ -311,7 +311,7 @@ async def _ask_each(
             elif handover.give(talk):
                 return
             else:
-                talk.core.quit()
+                talk.tell(talk.core.quit())
         talk.flush()
         await talk.wait()
 

@@ -114,7 +114,7 @@ class MessageSender:
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(lambda _: self._talk.wake())
         elif self._fetching is None and self._core.is_idle and not self._unreported:
-            self._core.quit()
+            self._talk.tell(self._core.quit())
 
     async def _fetch(self) -> Content | None:
         """The next readable message; an unreadable one is deferred, and the next one is tried."""
