@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import fcntl
 import os
 import select
+import struct
 import termios
 import time
 import tty
@@ -145,6 +147,17 @@ async def test_the_speed_is_set_again_after_somebody_else_changed_the_port(
     assert not flags(port)[3] & (termios.ICANON | termios.ECHO)
     os.write(pair[0], b"OK")
     assert await asyncio.wait_for(port.read(100), 60) == b"OK"
+
+
+async def test_the_line_discipline_of_ppp_does_not_outlive_a_pppd_that_was_killed(
+    port: SerialPort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it, nothing could be said to the modem. What waits is dropped first: the change would wait for it."""
+    done: list[object] = []
+    monkeypatch.setattr(termios, "tcflush", lambda *asked: done.append(asked[1]))
+    monkeypatch.setattr(fcntl, "ioctl", lambda *asked: done.append(asked[1:]))
+    port.set_speed(9600)
+    assert done[:2] == [termios.TCIOFLUSH, (termios.TIOCSETD, struct.pack("i", termios.N_TTY))]
 
 
 async def test_closing_does_not_wait_for_what_nobody_takes(

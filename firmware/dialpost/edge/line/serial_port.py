@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import os
+import struct
 import termios
 from collections.abc import Callable
 from pathlib import Path
@@ -118,9 +120,14 @@ class SerialPort:
                 raise PortError(_in_words(self.device, error)) from error
 
     def set_speed(self, speed_bps: int) -> None:
-        """Set up the port again with this speed (pppd may have changed it); unread input is dropped."""
+        """Set up the port again with this speed; what was not read or sent is dropped.
+
+        pppd may have left another speed, and if it was killed, the line discipline of PPP.
+        """
         self._check_open()
         try:
+            termios.tcflush(self._port.fileno(), termios.TCIOFLUSH)  # or the next line would wait for the output
+            fcntl.ioctl(self._port.fileno(), termios.TIOCSETD, struct.pack("i", termios.N_TTY))
             self._port.baudrate = speed_bps
             self._port.apply_settings(self._port.get_settings())
             self._port.reset_input_buffer()

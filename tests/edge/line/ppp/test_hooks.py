@@ -46,8 +46,16 @@ def test_an_odd_folder_is_quoted(tmp_path: Path) -> None:
     folder.mkdir()
     heard: list[str] = []
     with Hooks(folder, lambda name, environment: heard.append(name)):
-        subprocess.run([made(folder, "up")], env=ENVIRONMENT, check=True)
-    assert heard == ["up"]
+        subprocess.run([made(folder, "down")], env=ENVIRONMENT, check=True)
+    assert heard == ["down"]
+
+
+def test_a_network_that_was_left_up_is_taken_down(tmp_path: Path) -> None:
+    """As by a pppd that was killed before its script ran."""
+    heard: list[str] = []
+    with Hooks(tmp_path, lambda name, environment: heard.append(name)):
+        subprocess.run([made(tmp_path, "up")], env=ENVIRONMENT, check=True)
+    assert heard == ["up", "down"]
 
 
 def test_a_pipe_at_which_nobody_is_left_to_listen_ends_pppd(
@@ -75,6 +83,6 @@ def test_a_stop_that_takes_long_leaves_the_next_pipe_alone(tmp_path: Path, monke
 
     monkeypatch.setattr(first._thread, "join", slow_join)
     first.stop()
-    subprocess.run([made(tmp_path, "up")], env=ENVIRONMENT, check=True)
+    subprocess.run([made(tmp_path, "down")], env=ENVIRONMENT, check=True)
     second.stop()
-    assert heard == ["up"]
+    assert heard == ["down"]

@@ -131,7 +131,9 @@ async def test_under_systemd_the_log_comes_from_the_unit_also_after_the_network_
     await pppd.stop()
 
 
-async def test_the_secret_is_in_a_private_file_only(make_pppd: Callable[..., Any], tmp_path: Path) -> None:
+async def test_the_secret_is_on_no_command_line_and_in_no_file_that_others_read(
+    make_pppd: Callable[..., Any], tmp_path: Path
+) -> None:
     pppd = make_pppd("sys.exit(10)")
     await pppd.start(REQUEST)
     arguments, _, rest = (tmp_path / "record").read_text().partition("\n")
@@ -144,7 +146,7 @@ async def test_the_secret_is_in_a_private_file_only(make_pppd: Callable[..., Any
 async def test_one_that_does_not_end_is_killed(
     make_pppd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edge, "END_S", 0.3)
+    monkeypatch.setattr(edge, "TERMINATE_S", 0.0)
     pppd = make_pppd(_UP + "signal.signal(15, signal.SIG_IGN)\nwhile True: time.sleep(60)")
     assert isinstance(await pppd.start(REQUEST), PppUp)
     ended = asyncio.create_task(pppd.ended())
@@ -154,7 +156,7 @@ async def test_one_that_does_not_end_is_killed(
 
 
 async def test_a_missing_program_is_an_end_with_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(edge, "prepare", lambda *_: ["/nonexistent/pppd"])
+    monkeypatch.setattr(edge, "command", lambda *_: ["/nonexistent/pppd"])
     end = await Pppd(tmp_path / "run", under_systemd=False).start(REQUEST)
     assert isinstance(end, PppEnd) and "could not be started" in end.words
 
@@ -200,7 +202,7 @@ async def test_what_the_hook_could_not_do_is_logged_and_told_where_the_network_e
     pppd = make_pppd(
         """
 import json, socket
-path = os.path.join(os.path.dirname(sys.argv[2]), "events")
+path = os.path.join(os.path.dirname(re.search("ip-up-script (.*)", text)[1]), "events")
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
     sock.sendto(json.dumps({"event": "trouble", "words": "No firewall\\n  could be set."}).encode(), path)
 sys.exit(5)
@@ -210,3 +212,50 @@ sys.exit(5)
     end = await pppd.start(REQUEST)
     assert end.detail == "No firewall could be set." and end.detail in end.words
     assert "No firewall could be set." in said
+
+
+async def test_while_the_modem_dials_pppd_waits_for_its_options(
+    make_pppd: Callable[..., Any], tmp_path: Path
+) -> None:
+    pppd = make_pppd(_UP + "signal.pause()")
+    pppd.rehearse()
+    pppd.rehearse()  # a redial
+    await pppd._starting
+    waiting = pppd._process
+    assert not (tmp_path / "record").exists()
+    assert isinstance(await pppd.start(REQUEST), PppUp)
+    assert pppd._process is waiting
+    await pppd.stop()
+
+
+async def test_one_that_waits_for_its_options_ends_with_a_dial_that_fails(
+    make_pppd: Callable[..., Any], tmp_path: Path
+) -> None:
+    pppd = make_pppd("")
+    pppd.rehearse()
+    await pppd._starting
+    waiting = pppd._process
+    await pppd.stop()
+    assert waiting.returncode is not None and not (tmp_path / "record").exists()
+    assert (await pppd.start(REQUEST)).exit_code == 0, "the next call starts another"
+    await pppd.stop()
+
+
+async def test_one_that_ended_while_it_waited_is_started_again(
+    make_pppd: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pppd = make_pppd(_UP + "signal.pause()")
+    monkeypatch.setattr(edge, "command", lambda *_: ["/nonexistent/pppd"])
+    pppd.rehearse()
+    await pppd._starting
+    assert pppd._process is None
+    monkeypatch.undo()
+    pppd = make_pppd(_UP + "signal.pause()")
+    pppd.rehearse()
+    await pppd._starting
+    waiting = pppd._process
+    waiting.kill()
+    await waiting.wait()
+    assert isinstance(await pppd.start(REQUEST), PppUp)
+    assert pppd._process is not waiting
+    await pppd.stop()

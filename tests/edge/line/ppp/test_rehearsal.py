@@ -32,14 +32,15 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
 async def test_each_program_runs_once_and_what_is_missing_or_fails_does_not_matter(
     program: Program, tmp_path: Path
 ) -> None:
-    program("nft", "exit 1")
-    program("pppd", "exec 3>&1")
+    program("nft", f"while read -r line; do echo $line; done >{tmp_path}/rules; exit 1")
+    program("ip", "exec 3>&1")
     rehearsed = Rehearsal(under_systemd=False)
     rehearsed.begin()
     rehearsed.begin()
     assert rehearsed._task is not None
     await rehearsed._task
-    assert (tmp_path / "said").read_text() == "nft --version\npppd --version\n"
+    assert (tmp_path / "said").read_text() == "nft --check -f -\nip -V\n"
+    assert "table inet dialpost_line" in (tmp_path / "rules").read_text()
     rehearsed.begin()
     await rehearsed._task
     assert (tmp_path / "said").read_text().count("nft") == 2
@@ -58,7 +59,8 @@ async def test_a_program_that_only_root_may_run_is_read(
         return b""
 
     monkeypatch.setattr(Path, "read_bytes", read_bytes)
-    rehearsed = Rehearsal(under_systemd=False)
+    monkeypatch.setattr(rehearsal, "_UNIT", ("no-python",))
+    rehearsed = Rehearsal(under_systemd=True)
     rehearsed.begin()
     assert rehearsed._task is not None
     await rehearsed._task
@@ -76,7 +78,7 @@ async def test_under_systemd_the_units_process_is_rehearsed_too(tmp_path: Path) 
 
 async def test_the_call_does_not_wait_for_one_that_hangs(program: Program, tmp_path: Path) -> None:
     program("nft", "kill -STOP $$")
-    program("pppd", "exit 3")
+    program("pppd", "read -r option; exit 3")
     pppd = Pppd(tmp_path / "run", under_systemd=False)
     pppd.rehearse()
     while not (tmp_path / "said").exists():

@@ -12,6 +12,7 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Self
 
 PIPE = "hooks"
 """The named pipe's name in the folder of pppd's files, which only root can read."""
@@ -45,8 +46,9 @@ class Hooks:
 
     def __init__(self, folder: Path, act: Act, patience_s: float = 15.0) -> None:
         self._path, self._act, self._patience_s = folder / PIPE, act, patience_s
+        self._is_up = self._is_over = False
 
-    def __enter__(self) -> Hooks:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -62,14 +64,29 @@ class Hooks:
         self._thread.start()
 
     def stop(self) -> None:
-        """Do what scripts have said before, for at most `patience_s` seconds, and end."""
+        """Do what was said before, for at most `patience_s` seconds, and end.
+
+        If pppd was killed before its script could say that the network is down, that is done, too.
+        """
         self._path.unlink(missing_ok=True)  # first: the next call's pipe may be there before the wait is over
+        self._is_over = True
         os.write(self._descriptor, _END.encode())
         self._thread.join(self._patience_s)
+
+    def say(self, name: str, values: Mapping[str, str]) -> None:
+        """Say what a script would say. If it does so as well, that means nothing new."""
+        if not self._is_over:
+            line = "\t".join((name, *(values.get(variable, "") for variable in VARIABLES)))
+            os.write(self._descriptor, f"{line}\n".encode())
 
     def _serve(self) -> None:
         with os.fdopen(self._descriptor, encoding="utf-8", errors="replace", newline="\n") as pipe:
             while (line := pipe.readline()) != _END:
                 name, *values = line.removesuffix("\n").split("\t")
                 given = {variable: value for variable, value in zip(VARIABLES, values, strict=False) if value}
+                if name == "up" and self._is_up:
+                    continue
+                self._is_up = name == "up"
                 self._act(name, given)
+        if self._is_up:
+            self._act("down", {})

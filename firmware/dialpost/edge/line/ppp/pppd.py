@@ -15,7 +15,7 @@ import os
 import shutil
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,13 +25,22 @@ from dialpost.core.line.ppp.end import PppEnd
 from dialpost.core.line.ppp.events import MOST_LOGGED, Logged, PppUp, Trouble, parse_event
 from dialpost.core.line.ppp.options import PppRequest
 from dialpost.edge.ground.unix_sockets import socket_path
-from dialpost.edge.line.ppp.hooks import Hooks
 from dialpost.edge.line.ppp.rehearsal import Rehearsal
-from dialpost.edge.line.ppp.session import REQUEST, SIGNALLED, SOCKET, hooks, prepare, write_private
+from dialpost.edge.line.ppp.session import (
+    REQUEST,
+    SIGNALLED,
+    SOCKET,
+    TERMINATE_S,
+    Rules,
+    SessionHooks,
+    command,
+    given,
+    write_private,
+)
 
 UNIT = "dialpost-ppp.service"
-END_S = 8.0
-"""The time pppd has to close the link with its peer (LCP Terminate-Request) before it is killed."""
+UNIT_END_S = 8.0
+"""The time the unit has to end pppd and what its scripts have begun."""
 TERMINATED = 5
 """pppd's exit status after SIGTERM (pppd(8))."""
 _LAST_WORDS_S = 1.0
@@ -52,27 +61,37 @@ class Pppd:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._lines: deque[str] = deque(maxlen=MOST_LOGGED)
-        self._hooks: Hooks | None = None
+        self._hooks: SessionHooks | None = None
+        self._rules: Rules | None = None
+        self._options: int | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._events: socket.socket | None = None
         self._up: PppUp | None = None
         self._before = Traffic(0, 0)
         self._last: Traffic | None = None
 
     def rehearse(self) -> None:
-        """The modem dials: have what `start` will run read into memory meanwhile."""
+        """The modem dials: have what `start` will run read into memory meanwhile, and pppd wait for its options.
+
+        Most providers send their first LCP packet at CONNECT. If nobody listens yet, the next comes 3 s later.
+        """
         self._rehearsal.begin()
+        if not self._under_systemd and self._process is None and self._starting is None:
+            self._starting = asyncio.create_task(self._run_early())
 
     async def start(self, request: PppRequest) -> PppUp | PppEnd:
         """Bring the network up; returns how it ended if it did not come up. After a cancellation call `stop`."""
         self._up = self._last = None
         self._lines.clear()
         await self._rehearsal.end()
-        await self._end_hooks()
+        await self._started_early()
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._close_events()
-            self._events = _listen(self._folder / SOCKET)
-            await self._spawn(request)
+            if self._under_systemd:
+                await self._run_unit(request)
+            else:
+                await self._run_with(request)
+            assert self._events is not None
             return await self._until_up(self._events)
         except (OSError, ValueError) as error:
             return PppEnd(None, detail=f"pppd could not be started: {fault_words(error)}")
@@ -97,9 +116,10 @@ class Pppd:
     async def stop(self) -> None:
         """End the session in order, by force if that takes too long. Harmless if none runs."""
         await self._rehearsal.end()
+        await self._started_early()
         process = self._process
         if process is None:
-            await self._end_hooks()
+            self._end_hooks_soon()
             return
         self.traffic()
         if process.returncode is None:
@@ -109,7 +129,7 @@ class Pppd:
                 with contextlib.suppress(ProcessLookupError):
                     process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), END_S)
+                await asyncio.wait_for(process.wait(), UNIT_END_S if self._under_systemd else TERMINATE_S)
             except TimeoutError:
                 if self._under_systemd:
                     await _systemctl("kill", "--signal=SIGKILL", UNIT)
@@ -118,8 +138,9 @@ class Pppd:
                 await process.wait()
         if self._reading is not None:
             self._reading.cancel()
-        await self._end_hooks()
+        self._end_hooks_soon()  # what the last script said need not be done before the line is hung up
         self._close_events()
+        self._close_options()
         self._process = self._reading = self._up = None
 
     def traffic(self) -> Traffic | None:
@@ -130,20 +151,55 @@ class Pppd:
                 self._last = Traffic(counted.up - self._before.up, counted.down - self._before.down)
         return self._last
 
-    async def _spawn(self, request: PppRequest) -> None:
-        if self._under_systemd:
-            write_private(self._folder / REQUEST, request.to_json())
-            await _systemctl("stop", UNIT)  # one may have outlived an earlier daemon
-            command = ["systemctl", "start", "--wait", UNIT]
-        else:
-            command = prepare(self._folder, request)
-            served = hooks(self._folder, self._folder / SOCKET)
-            served.start()
-            self._hooks = served
+    async def _run_unit(self, request: PppRequest) -> None:
+        """Start the unit with this request. Raises: OSError."""
+        self._listen()
+        write_private(self._folder / REQUEST, request.to_json())
+        await _systemctl("stop", UNIT)  # one may have outlived an earlier daemon
+        await self._spawn(["systemctl", "start", "--wait", UNIT], asyncio.subprocess.DEVNULL)
+
+    async def _run_early(self) -> None:
+        """Start pppd, which then waits for its options. If that fails, `start` will say so."""
+        with contextlib.suppress(OSError):
+            await self._run()
+            if self._hooks is not None:
+                await asyncio.to_thread(self._hooks.load)
+
+    async def _started_early(self) -> None:
+        if self._starting is not None:
+            await asyncio.wait({self._starting})
+            self._starting = None
+
+    async def _run_with(self, request: PppRequest) -> None:
+        """Give pppd its options, if need be a new one. Raises: OSError, ValueError."""
+        if self._process is None or self._process.returncode is not None or self._options is None:
+            await self._run()
+        assert self._process is not None and self._hooks is not None and self._options is not None
+        self._hooks.expect(self._process.pid, request)
+        with contextlib.suppress(BrokenPipeError):  # it has ended: its status says why
+            os.write(self._options, given(self._folder, request))
+        self._close_options()
+
+    async def _run(self) -> None:
+        """Start pppd as a child that reads its options from a pipe. Raises: OSError."""
+        await self._end_hooks()
+        self._close_options()
+        self._listen()
+        arguments = command(self._folder)
+        served = SessionHooks(self._folder, self._folder / SOCKET, self._rules)
+        served.start()
+        self._hooks = served
+        reader, self._options = os.pipe()
+        try:
+            await self._spawn(arguments, reader)
+        finally:
+            os.close(reader)
+
+    async def _spawn(self, arguments: Sequence[str], stdin: int) -> None:
         # Not its own session: the tty would become its controlling terminal, and be hung up when pppd ends.
         self._process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            *arguments,
+            stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             process_group=0,
@@ -181,9 +237,15 @@ class Pppd:
 
     async def _end_hooks(self) -> None:
         """Have what the last script said done, and listen no longer."""
+        self._end_hooks_soon()
+        if self._ending is not None:
+            await self._ending
+
+    def _end_hooks_soon(self) -> None:
         if self._hooks is not None:
             ended, self._hooks = self._hooks, None
-            await asyncio.to_thread(ended.stop)
+            self._rules = ended.rules
+            self._ending = asyncio.create_task(asyncio.to_thread(ended.stop))
 
     def _hear_log(self) -> None:
         """Read what the unit reported of pppd's log as it ended; systemctl does not show it."""
@@ -195,6 +257,17 @@ class Pppd:
                 if isinstance(heard, Logged):
                     self._lines.extend(heard.lines)
 
+    def _listen(self) -> None:
+        """Hear what pppd's scripts, or the unit, say. Raises: OSError."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._close_events()
+        self._events = _listen(self._folder / SOCKET)
+
+    def _close_options(self) -> None:
+        if self._options is not None:
+            os.close(self._options)
+            self._options = None
+
     def _close_events(self) -> None:
         if self._events is not None:
             self._events.close()
@@ -204,6 +277,8 @@ class Pppd:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             text = line.decode("utf-8", "replace").strip()
+            if self._hooks is not None:
+                self._hooks.hear(text)
             self._lines.append(text)
             self._log(text)
 

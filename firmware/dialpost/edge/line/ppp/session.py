@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import socket
@@ -19,6 +18,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dialpost.core.errors import fault_words
@@ -31,13 +31,28 @@ from dialpost.core.line.ppp.options import PppRequest, options
 from dialpost.edge.ground.folders import open_folder
 from dialpost.edge.line.ppp.hooks import Hooks
 from dialpost.edge.line.ppp.hooks import script as script_text
+from dialpost.edge.line.ppp.tools import IP, NFT, SYSTEM_PATH, Run, Tools, run
 
-REQUEST, OPTIONS, SOCKET = "request.json", "options", "events"
-SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+REQUEST, SOCKET = "request.json", "events"
 NAME_SERVERS = Path("/usr/lib/dialpost/name-servers")
 """On the SD image: tells the whole system (including chrony) the line's name servers."""
 ROUTES = Path("/proc/net/route")
-_COMMAND_S = 10.0
+NETWORK = Path("/sys/class/net")
+TERMINATE_S = 0.3
+"""The time pppd has to close the link in order. Its Terminate-Request has left by then, and the answer is not worth
+a round trip of a paid line: hanging up, which follows, ends the link at the peer, too (RFC 1661 §3.7).
+"""
+_STANDARD_INPUT = "/proc/self/fd/0"
+_NO_SCRIPT = "none"
+_LOGGED = {
+    "Using interface ": "IFNAME",
+    "local  IP address ": "IPLOCAL",
+    "remote IP address ": "IPREMOTE",
+    "primary   DNS address ": "DNS1",
+    "secondary DNS address ": "DNS2",
+}
+"""How lines of pppd's log begin that have the value of a script's variable, in their order."""
+_NEEDED = {"IFNAME", "IPLOCAL", "IPREMOTE"}
 _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # as shells report a signal: 128 plus its number
 _LAST_WORDS_S = 1.0
@@ -45,19 +60,33 @@ _LONGEST_LINE = 4096
 _BAD_REQUEST = 2  # pppd's own status for impossible options
 
 
-def prepare(folder: Path, request: PppRequest) -> list[str]:
-    """Write pppd's files into the folder (made 0700); returns the command to run. Raises: OSError."""
+def command(folder: Path) -> list[str]:
+    """Write pppd's scripts into the folder (made 0700); returns the command to run. Raises: OSError.
+
+    pppd reads its options (`given`) from its standard input before it does anything. So it can be started and
+    loaded before the line is paid for, and its password is in no file.
+    """
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
-    scripts = {name: folder / name for name in ("up", "down")}
-    write_private(folder / REQUEST, request.to_json())
-    write_private(
-        folder / OPTIONS, options(request, up_script=str(scripts["up"]), down_script=str(scripts["down"])), 0o600
-    )
-    for name, script in scripts.items():
-        write_private(script, script_text(name, folder), 0o700)
+    for name in ("up", "down"):
+        write_private(folder / name, script_text(name, folder), 0o700)
     pppd = shutil.which("pppd", path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}") or "pppd"
-    return [pppd, "file", str(folder / OPTIONS)]
+    return [pppd, "file", _STANDARD_INPUT, *_without_ip_pre_up(pppd, folder)]
+
+
+def given(folder: Path, request: PppRequest) -> bytes:
+    """Note the request for the scripts; returns pppd's options, for its standard input. Raises: OSError."""
+    write_private(folder / REQUEST, request.to_json())
+    return options(request, up_script=str(folder / "up"), down_script=str(folder / "down")).encode()
+
+
+def _without_ip_pre_up(pppd: str, folder: Path) -> list[str]:
+    """Debian's script ip-pre-up does nothing here, but pppd waits for it. Before 2.5 it had no such option."""
+    try:
+        knows = b"ip-pre-up-script" in Path(pppd).read_bytes()
+    except OSError:
+        knows = False
+    return ["ip-pre-up-script", str(folder / _NO_SCRIPT)] if knows else []
 
 
 def write_private(path: Path, text: str, mode: int = 0o600) -> None:
@@ -68,58 +97,116 @@ def write_private(path: Path, text: str, mode: int = 0o600) -> None:
     path.write_text(text, "utf-8")
 
 
-def hooks(folder: Path, socket_path: Path) -> Hooks:
-    """What serves pppd's scripts, to be entered before pppd runs."""
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The firewall of a session."""
 
-    def act(name: str, environment: Mapping[str, str]) -> None:
+    interface: str
+    text: str
+
+
+class SessionHooks(Hooks):
+    """Serves pppd's scripts; to be entered before pppd runs. `rules` are those that were set last.
+
+    `load` may be called before: the line's firewall takes the kernel some tenths of a second, and mostly it is the
+    one of the call before.
+    """
+
+    def __init__(self, folder: Path, socket_path: Path, rules: Rules | None = None) -> None:
+        super().__init__(folder, self._act_on)
+        self.rules = rules
+        self._heard: dict[str, str] = {}
+        self._last = ""
+        self._files, self._socket_path = folder, socket_path
+        self._tools = Tools()
+        self._loaded: Rules | None = None
+
+    def start(self) -> None:
+        super().start()
+        self._tools.start()
+
+    def expect(self, pid: int, request: PppRequest) -> None:
+        """pppd runs for this request."""
+        self._heard, self._last = {"PPPD_PID": str(pid)}, "DNS2" if request.use_peer_dns else "IPREMOTE"
+
+    def hear(self, line: str) -> None:
+        """A line of pppd's log. That of the network's coming is there before the script's shell has started.
+
+        If the peer gives fewer addresses than it is asked for, the script is waited for.
+        """
+        for beginning, variable in _LOGGED.items():
+            if line.startswith(beginning):
+                self._heard[variable] = line.removeprefix(beginning)
+                if variable == self._last and self._heard.keys() >= _NEEDED:
+                    self.say("up", self._heard)
+
+    def load(self) -> None:
+        """Set the firewall of the call before, if there is no such interface now."""
+        rules = self.rules
+        if rules is not None and not (NETWORK / rules.interface).exists() and not run(NFT, rules.text):
+            self._loaded = rules
+
+    def stop(self) -> None:
+        super().stop()
+        self._tools.stop()
+        if self._loaded is not None:  # the network never came
+            run(NFT, line_firewall.remove())
+
+    def _act_on(self, name: str, environment: Mapping[str, str]) -> None:
         try:
+            loaded, self._loaded = self._loaded, None
             if name == "down":
-                down(socket_path, environment)
+                down(self._socket_path, environment)
             else:
-                up(folder, socket_path, environment)
+                self.rules = up(self._files, self._socket_path, environment, self._tools.run, loaded)
         except (SystemExit, Exception) as error:  # whatever it is: the scripts need somebody who listens
-            _tell(socket_path, trouble(str(error)))
+            _tell(self._socket_path, trouble(str(error)))
             _end_pppd(environment)
 
-    return Hooks(folder, act)
 
+def up(
+    folder: Path, socket_path: Path, environment: Mapping[str, str], run: Run = run, loaded: Rules | None = None
+) -> Rules:
+    """The network came up: set the firewall first, then the shaping, then notify the station, then the system.
 
-def up(folder: Path, socket_path: Path, environment: Mapping[str, str]) -> None:
-    """The network came up: set the firewall first, then the shaping, then notify the station, then the system."""
+    Returns the firewall; nothing is to be done for it if that is `loaded`.
+    """
     request = PppRequest.from_json((folder / REQUEST).read_text("utf-8"))
     interface, peer, local = (environment[key] for key in ("IFNAME", "IPREMOTE", "IPLOCAL"))
     if wrong := why_not(local, peer, connected_networks(_routes())):
         raise SystemExit(wrong)
-    rules = line_firewall.ruleset(
+    text = line_firewall.ruleset(
         interface,
         (*request.mail_hosts, ip_network(peer)),
         filtered=request.firewall,
         timestamps_off=request.shaping,
         share_with_lan=request.share_with_lan,
     )
-    why = _run(["nft", "-f", "-"], rules)
+    rules = Rules(interface, text)
+    why = "" if rules == loaded else run(NFT, text)
     if request.firewall and why:  # an open line is worse than none: pppd ends
         raise SystemExit(f"The firewall of the line could not be set, so the station hung up ({why}).")
-    if request.share_with_lan and (why := _run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"])):
+    if request.share_with_lan and (why := run(["sysctl", "-q", "-w", "net.ipv4.ip_forward=1"], "")):
         _tell(socket_path, trouble(why))
     if request.shaping:
         line = line_shaping.shape(request.rate_bps, request.mtu)
         commands = line_shaping.commands(line, interface, peer, local, default_route=request.default_route)
-        if why := _run(["ip", "-force", "-batch", "-"], "".join(f"{command}\n" for command in commands)):
+        if why := run(IP, "".join(f"{command}\n" for command in commands)):
             _tell(socket_path, trouble(why))
         _tune(line_shaping.tunables(line))
     _tell(socket_path, event("up", environment))
     # Mail does not wait for the rest of the system.
     _name_servers(*(environment[key] for key in ("DNS1", "DNS2") if environment.get(key)))
     if shutil.which("chronyc", path=SYSTEM_PATH):
-        _run(["chronyc", "-m", "online", "burst 3/5"])
+        run(["chronyc", "-m", "online", "burst 3/5"], "")
+    return rules
 
 
 def down(socket_path: Path, environment: Mapping[str, str]) -> None:
     """The network is gone: remove everything that belongs to it."""
-    _run(["nft", "-f", "-"], line_firewall.remove())
+    run(NFT, line_firewall.remove())
     if shutil.which("chronyc", path=SYSTEM_PATH):
-        _run(["chronyc", "offline"])
+        run(["chronyc", "offline"])
     _name_servers()
     _tell(socket_path, event("down", environment))
 
@@ -133,27 +220,7 @@ def _routes() -> str:
 
 def _name_servers(*addresses: str) -> None:
     if NAME_SERVERS.exists():
-        _run([str(NAME_SERVERS), "line", *addresses])
-
-
-def _run(command: Sequence[str], given: str = "") -> str:
-    """Run one command; returns "" or why it failed. Ends in bounded time whatever the command does."""
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PATH": f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"},
-        )
-        _, said = child.communicate(given, timeout=_COMMAND_S)
-    except subprocess.TimeoutExpired:
-        child.kill()  # without waiting: a process stuck in the kernel can't even be killed
-        return f"{shlex.join(command)}: nothing within {_COMMAND_S:g} s"
-    except OSError as error:
-        return f"{shlex.join(command)}: {fault_words(error)}"
-    return f"{shlex.join(command)}: status {child.returncode}: {said.strip()}" if child.returncode else ""
+        run([str(NAME_SERVERS), "line", *addresses])
 
 
 def _tune(parameters: Mapping[str, int]) -> None:
@@ -185,13 +252,15 @@ def _serve(folder: Path, request_file: Path) -> None:
         sys.stderr.write(f"{request_file}: {fault_words(error)}\n")
         raise SystemExit(_BAD_REQUEST) from error
     events = request_file.with_name(SOCKET)
-    command = prepare(folder, request)
-    with hooks(folder, events):
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        signal.signal(signal.SIGTERM, lambda number, frame: child.send_signal(number))  # the unit is stopped
+    arguments, text = command(folder), given(folder, request)
+    with SessionHooks(folder, events) as hooks:
+        child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        signal.signal(signal.SIGTERM, lambda number, frame: _terminate(child))  # the unit is stopped
+        hooks.expect(child.pid, request)
+        _give(child, text)
         lines: deque[str] = deque(maxlen=MOST_LOGGED)
         # A thread, because a process started by pppd may hold the pipe open after pppd has ended.
-        reading = threading.Thread(target=_pass_on, args=(child, lines), daemon=True)
+        reading = threading.Thread(target=_pass_on, args=(child, lines, hooks), daemon=True)
         reading.start()
         status = child.wait()
         reading.join(_LAST_WORDS_S)
@@ -199,11 +268,26 @@ def _serve(folder: Path, request_file: Path) -> None:
     raise SystemExit(status if status >= 0 else SIGNALLED - status)
 
 
-def _pass_on(child: subprocess.Popen[bytes], lines: deque[str]) -> None:
+def _give(child: subprocess.Popen[bytes], text: bytes) -> None:
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError), child.stdin:  # it has ended: its status says why
+        child.stdin.write(text)
+
+
+def _terminate(child: subprocess.Popen[bytes]) -> None:
+    """End pppd: in order if it has been quick, otherwise by force."""
+    child.terminate()
+    timer = threading.Timer(TERMINATE_S, child.kill)
+    timer.daemon = True
+    timer.start()
+
+
+def _pass_on(child: subprocess.Popen[bytes], lines: deque[str], hooks: SessionHooks) -> None:
     """Copy pppd's messages to the journal, and keep the last of them."""
     assert child.stdout is not None
     while line := child.stdout.readline(_LONGEST_LINE):
         text = line.decode("utf-8", "replace").strip()
+        hooks.hear(text)
         lines.append(text)
         sys.stderr.write(text + "\n")
 

@@ -25,7 +25,7 @@ class Port(Protocol):
         """Hand all of it to the kernel."""
 
     def set_speed(self, speed_bps: int) -> None:
-        """Change the speed; unread input is dropped."""
+        """Change the speed; what was not read or sent is dropped."""
 
     def set_dtr(self, on: bool) -> bool:
         """Switch DTR; False if the port has no such line."""
