@@ -117,7 +117,7 @@ class Station:
 
 @contextlib.asynccontextmanager
 async def cut_after(port: int, down_bytes: int) -> AsyncIterator[int]:
-    """A relay to the server that breaks once it has passed on so many of the server's bytes."""
+    """A relay to the server that breaks once it has passed on this many of the server's bytes."""
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream, up = await asyncio.open_connection("127.0.0.1", port)

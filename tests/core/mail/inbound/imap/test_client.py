@@ -10,7 +10,7 @@ import pytest
 from cases import cases
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.inbound.collected import CollectFate
-from dialpost.core.mail.inbound.dialogue import BoxMessage
+from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxMessage, Complete
 from dialpost.core.mail.inbound.imap import listing
 from dialpost.core.mail.inbound.imap.client import MOST_UNASKED_BYTES, ImapDialogue
 from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, PIECE_BYTES
@@ -451,6 +451,21 @@ def test_many_are_deleted_in_batches() -> None:
     assert len(talk.deleted) == 450
     batches = [line for line in talk.model.commands if line.startswith("UID EXPUNGE")]
     assert batches == ["UID EXPUNGE 1:200", "UID EXPUNGE 201:400", "UID EXPUNGE 401:450"]
+
+
+def test_the_deletion_of_a_few_waits_for_company() -> None:
+    model = ModelImap(box_of(*[60] * 60))
+    talk = Talk(model, deletes=False)
+    note = talk._note
+
+    def note_and_delete(event: BoxEvent) -> None:
+        note(event)
+        if isinstance(event, Complete):
+            talk.client.delete([event.uid])
+
+    talk._note = note_and_delete  # type: ignore[method-assign]
+    assert len(talk.run().deleted) == 60
+    assert [line for line in model.commands if "EXPUNGE" in line] == ["UID EXPUNGE 1:50", "UID EXPUNGE 51:60"]
 
 
 def test_a_read_only_folder_is_left_as_it_is() -> None:

@@ -107,7 +107,7 @@ class ImapDialogue:
 
     def quit(self) -> None:
         """End the session once everything asked for is answered."""
-        self._open().is_leaving = True
+        self._open().leave()
         self._leave()
 
     def _open(self) -> Collecting:

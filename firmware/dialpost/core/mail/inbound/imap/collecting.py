@@ -40,19 +40,19 @@ class Collecting:
         """What the content that is arriving answers."""
         self._late: bytearray | None = None
         """Content whose message is named only after it."""
-        self.is_leaving = False
+        self._is_leaving = False
         self._is_listed = False
         self._list_on()
 
     @property
     def can_ask(self) -> bool:
         """Whether the window has room for more."""
-        return self._is_listed and not self.is_leaving and self._has_room and not self._jobs.is_waiting
+        return self._is_listed and not self._is_leaving and self._has_room and not self._jobs.is_waiting
 
     @property
     def may_leave(self) -> bool:
         """Whether nothing more will be asked."""
-        return self.is_leaving and not self._jobs and not self._wire.waits_for(Ask.SEARCH)
+        return self._is_leaving and not self._jobs and not self._wire.waits_for(Ask.SEARCH)
 
     @property
     def note(self) -> str:
@@ -80,7 +80,12 @@ class Collecting:
 
     def delete(self, uids: Sequence[str]) -> None:
         """Have messages removed."""
-        self._deleting.delete(tuple(self._number(uid) for uid in uids))
+        self._deleting.delete(self._number(uid) for uid in uids)
+
+    def leave(self) -> None:
+        """Nothing more will be wanted."""
+        self._is_leaving = True
+        self._deleting.send()
 
     def _number(self, uid: str) -> int:
         """The server's number of a message; it is one of those listed."""
