@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Self
 
+from dialpost.core.config.text import parse_config
 from rig.ports import free_port
 from rig.servers.certificates import Authority
 from rig.servers.chroots import Chroot, Inmate
@@ -16,6 +16,9 @@ from rig.servers.postfix import PROVIDER_ADDRESS, Postfix
 
 KIT = Path(__file__).parents[4] / "docs" / "hub"
 HUB = "hub.example.net"
+STATION = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+"""What the station's configuration has beside what add-station prints; together it has to be free of faults."""
+
 _OF_THE_RIG = (
     "queue_directory",
     "data_directory",
@@ -81,10 +84,88 @@ class EtrnHub(Postfix):
         done = subprocess.run(
             self.add_command("etrn", domain, "127.0.0.1", str(port)), capture_output=True, text=True, check=True
         )
+        parse_config(STATION + done.stdout)
         return done.stdout
 
     def stations(self) -> str:
         return (self._etc / "stations").read_text()
+
+
+class MailboxHub(Postfix):
+    """docs/hub/mailbox: Postfix in front of Dovecot, one mailbox a station."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, hostname=HUB, mailbox_domains=("world.example",))
+        self._chroot = Chroot("hub", (directory,))
+        self.imap_port, self.imaps_port, self.submission_port = free_port(), free_port(), free_port()
+        self.authority = Authority(directory / "tls")
+        issued = self.authority.issue(HUB)
+        kept = self._settings(("world.example",))
+        private = directory / "queue" / "private"
+        postfix = {
+            "/etc/postfix": str(self._etc),
+            "/etc/ssl/private/hub.example.net.pem": str(pem(self.authority, directory / "hub.pem")),
+            "mynetworks = 127.0.0.0/8": "mynetworks = 127.0.0.99/32",
+        }
+        rig = "".join(f"{key} = {kept[key]}\n" for key in _OF_THE_RIG)
+        (self._etc / "main.cf").write_text(filled("mailbox/main.cf", **postfix) + rig)
+        listen = {
+            "smtp      inet": f"127.0.0.1:{self.port} inet",
+            "submission inet": f"127.0.0.1:{self.submission_port} inet",
+        }
+        (self._etc / "master.cf").write_text(filled("mailbox/master.cf", **listen) + _VIRTUAL)
+        self._dovecot_etc = self._etc.parent / "dovecot"
+        self._dovecot_etc.mkdir()
+        self._mail = directory / "stations"
+        self._mail.mkdir()
+        self._mail.chmod(0o777)
+        dovecot = {
+            "/etc/dovecot": str(self._dovecot_etc),
+            "/var/mail/stations": str(self._mail),
+            "/var/spool/postfix/private": str(private),
+            "/etc/ssl/certs/hub.example.net.pem": str(issued.certificate),
+            "/etc/ssl/private/hub.example.net.key": str(issued.key),
+            "mail_uid = vmail": "mail_uid = nobody",
+            "mail_gid = vmail": "mail_gid = nogroup",
+            "service imap-login {": _LISTEN.format(imap=self.imap_port, imaps=self.imaps_port),
+        }
+        rig = f"listen = 127.0.0.1\nbase_dir = /run/dovecot\nlog_path = {directory}/dovecot.log\n"
+        rig += "first_valid_gid = 1\n"
+        (self._dovecot_etc / "dovecot.conf").write_text(filled("mailbox/dovecot.conf", **dovecot) + rig)
+        shutil.copy(KIT / "add-station", directory)
+        self._dovecot: Inmate | None = None
+        self.passwords: dict[str, str] = {}
+
+    def add(self, domain: str) -> str:
+        """A station; what add-station says."""
+        where = (f"ETC={self._etc.parent}", f"HUB={HUB}")
+        said = self._chroot.run("env", *where, self.directory / "add-station", "mailbox", domain)
+        self.passwords[domain] = parse_config(STATION + said).inbound.mailbox[0].password
+        return said
+
+    def start(self) -> Self:
+        super().start()  # it makes the folder for Dovecot's sockets
+        config = self._dovecot_etc / "dovecot.conf"
+        self._dovecot = self._chroot.start("dovecot", "-F", "-c", config, log=self.directory / "dovecot-output")
+        self._dovecot.wait_for_greeting(self.imap_port, greeting=b"* OK")
+        self._dovecot.wait_for_greeting(self.imaps_port)
+        return self
+
+    def stop(self) -> None:
+        super().stop()
+        if self._dovecot is not None:
+            self._dovecot.kill()
+            self._dovecot = None
+
+    def waiting_script(self) -> str:
+        """What the kit's script for monitoring says."""
+        return _waiting("mailbox", self._mail)
+
+
+def _waiting(kind: str, spool: Path) -> str:
+    command = [str(KIT / "waiting"), kind]
+    where = os.environ | {"SPOOL": str(spool)}
+    return subprocess.run(command, env=where, capture_output=True, text=True, check=True).stdout
 
 
 class AtrnHub:
@@ -130,7 +211,7 @@ class AtrnHub:
         """A station with these domains; its password."""
         where = (f"ETC={self.etc.parent}", f"HUB={HUB}")
         said = self._chroot.run("env", *where, self.directory / "add-station", "atrn", *domains)
-        return str(tomllib.loads(said)["atrn"]["password"])
+        return parse_config(STATION + said).atrn.password
 
     def start(self) -> Self:
         self._chroot.run("chown", "Debian-exim:", self.directory / "spool", self.directory / "log")
@@ -158,10 +239,7 @@ class AtrnHub:
 
     def waiting_script(self) -> str:
         """What the kit's script for monitoring says."""
-        spool = {"SPOOL": str(self.directory / "spool")}
-        return subprocess.run(
-            [KIT / "waiting", "atrn"], env=os.environ | spool, capture_output=True, text=True, check=True
-        ).stdout
+        return _waiting("atrn", self.directory / "spool")
 
     def maildir(self, domain: str) -> Path:
         return self.directory / "mail" / domain
@@ -186,5 +264,15 @@ tests_world:
   create_directory
   user = nobody
   group = nogroup
+"""
+_LISTEN = """\
+service imap-login {{
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
 """
 _VIRTUAL = "virtual unix - n n - - virtual\n"
