@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 _T = TypeVar("_T")
+_PDEATHSIG = 1
+"""PR_SET_PDEATHSIG of <linux/prctl.h>."""
 
 
 class RigError(Exception):
@@ -29,6 +33,12 @@ def eventually(
         time.sleep(pause_s)
         pause_s = min(pause_s * 1.5, longest_pause_s)
     return answer
+
+
+def die_with_parent() -> None:
+    """From now on the kernel ends this process when the one that made it ends, however that happens."""
+    result = ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    assert result == 0, os.strerror(ctypes.get_errno())
 
 
 class Child:

@@ -14,6 +14,7 @@ from pathlib import Path
 from rig.card.card_server import COUNTERS, RANGE, WRITE_HEAD, CardServer
 from rig.card.write_log import ENTRY, FLUSH, MAGIC, SECTOR, SUPER
 from rig.crash.mounts import mount, umount
+from rig.processes import die_with_parent
 
 
 class RecordedFile:
@@ -48,6 +49,7 @@ class RecordedFile:
         mount("card", self.place, "fuse", options=f"fd={device},rootmode=100600,user_id=0,group_id=0")
         if (child := os.fork()) == 0:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            die_with_parent()
             try:
                 _Server(self._backing, self._log, self._count).serve(device)
             except BaseException:

@@ -20,6 +20,7 @@ from rig.crash.operations import How, Op, Step, promise_before
 from rig.crash.recording import Base, Recorder
 from rig.crash.states import states
 from rig.crash.strict import Strict
+from rig.processes import die_with_parent
 
 BEFORE: tuple[Op, ...] = (Op.COMMIT, Op.ACCEPT, Op.DELIVER, Op.OUTCOME, Op.ACCEPT, Op.DELIVER, Op.ACCEPT)
 """What a station has behind it: a message that is finished, one delivered here that waits for the world, one that
@@ -86,6 +87,7 @@ def do(engine: Ext4 | Strict, task: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Until the standard input ends."""
+    die_with_parent()
     logging.disable()
     enter_mount_namespace()
     work = Path(sys.argv[1])
