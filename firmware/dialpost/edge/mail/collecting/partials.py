@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +35,11 @@ class Partial:
         """The bytes that are here."""
         self.kept = 0
         """Those of them that a power cut leaves."""
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return self._path.stem
 
     def append(self, data: bytes) -> None:
         """Take the next bytes. Raises: StorageError."""
@@ -127,17 +132,30 @@ class Partials:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def open(self, box: str, uid: str, size: int) -> Partial:
-        """What is here of a message, which may be nothing."""
-        partial = Partial(self._path(box, uid), box, uid, size)
-        await asyncio.to_thread(partial.load)
-        return partial
+    def begin(self, box: str, uid: str, size: int) -> Partial:
+        """A message of which nothing is here."""
+        return Partial(self._path(box, uid), box, uid, size)
+
+    async def kept(self, box: str, sizes: Mapping[str, int]) -> dict[str, Partial]:
+        """What is here of these messages, by UID; those of which nothing is here are left out."""
+        return await asyncio.to_thread(self._kept, box, sizes)
+
+    def _kept(self, box: str, sizes: Mapping[str, int]) -> dict[str, Partial]:
+        here = {path.stem for path in self._folder.glob(f"{_name(box)}-*{_NOTE}")}
+        found: dict[str, Partial] = {}
+        for uid, size in sizes.items() if here else ():
+            partial = self.begin(box, uid, size)
+            if partial.name in here:
+                partial.load()
+                if partial.length:
+                    found[uid] = partial
+        return found
 
     def forget(self, box: str, listed: Collection[str]) -> None:
         """Remove what belongs to messages of this box that are no longer there."""
-        wanted = {self._path(box, uid).stem for uid in listed}
-        prefix = f"{_name(box)}-"
-        for path in self._folder.glob(f"{prefix}*"):
+        here = list(self._folder.glob(f"{_name(box)}-*"))
+        wanted = {self._path(box, uid).stem for uid in listed} if here else set()
+        for path in here:
             if path.stem not in wanted:
                 with contextlib.suppress(OSError):
                     path.unlink()

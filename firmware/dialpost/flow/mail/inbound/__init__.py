@@ -1,0 +1,1 @@
+"""Mail that the station fetches from a provider itself."""
