@@ -92,6 +92,15 @@ class Bouncer:
         """Send the local postmaster a letter from the station; `words` has LF line endings."""
         directory = self._accounts.directory
         address = f"postmaster@{directory.domains[0]}"
+        await self._write(address, Local((directory.postmaster_account,)), subject, words)
+
+    async def tell(self, address: str, subject: str, words: str) -> None:
+        """Send a letter from the station to an address here, if somebody has it; `words` has LF line endings."""
+        found = self._accounts.directory.resolve(address)
+        if isinstance(found, Local):
+            await self._write(address, found, subject, words)
+
+    async def _write(self, address: str, found: Local, subject: str, words: str) -> None:
         head = [
             f"From: Mail station <postmaster@{self._hostname}>",
             f"To: <{address}>",
@@ -104,7 +113,7 @@ class Bouncer:
             f"Content-Transfer-Encoding: {'7bit' if words.isascii() else '8bit'}",
         ]
         text = ("\n".join(head) + "\n\n" + words).encode("utf-8", "replace")
-        await self._accept(text, _records(address, Local((directory.postmaster_account,))))
+        await self._accept(text, _records(address, found))
 
     async def relayed(self, message: MessageRecord, recipients: Sequence[ReportedRecipient]) -> None:
         """For recipients with NOTIFY=SUCCESS whose next hop will send no notice (RFC 3461 §5.2.2)."""

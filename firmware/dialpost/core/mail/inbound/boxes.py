@@ -6,6 +6,7 @@ in which it is accepted, so the two can't come apart.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from enum import Enum
@@ -30,6 +31,11 @@ class BoxUid:
     box: str
     uid: str
     size: int
+
+    @property
+    def short(self) -> str:
+        """Its name for people and scripts: a few letters and digits, the same for as long as it is in the box."""
+        return hashlib.sha256(f"{self.box}\n{self.uid}".encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True, slots=True)

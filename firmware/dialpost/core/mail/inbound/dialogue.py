@@ -1,7 +1,7 @@
 """What the collector and every mailbox protocol (POP3, IMAP) share: a dialogue without I/O, and its events.
 
-The driver passes input on and sends what `data_to_send` returns; the collector
-decides which messages to fetch, hold and delete, and acts on the events. The order
+The driver (edge/mail/collecting) passes input on and sends what `data_to_send` returns; the collector
+(flow/mail/inbound/mailboxes) decides which messages to fetch, hold and delete, and acts on the events. The order
 of a session: `Listed` once the login is done and the box is known; then any number of `look`, `fetch` and `delete`,
 each answered in order; then `quit`, and `Ended`, which comes exactly once, whatever happens.
 
@@ -58,14 +58,6 @@ class BoxMessage:
 @dataclass(frozen=True, slots=True)
 class StartTls:
     """Send what is waiting, do the TLS handshake, then call `tls_established` or `tls_failed`."""
-
-
-@dataclass(frozen=True, slots=True)
-class StartDeflate:
-    """From here on both directions are compressed (RFC 4978). `rest`: what came behind the server's consent in the
-    same piece, compressed already. What `data_to_send` still returns goes out compressed."""
-
-    rest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +119,7 @@ class Ended:
     advice: str = ""
 
 
-BoxEvent = StartTls | StartDeflate | Listed | Header | Content | Complete | Failed | Deleted | Ended
+BoxEvent = StartTls | Listed | Header | Content | Complete | Failed | Deleted | Ended
 
 
 class MailboxDialogue(Protocol):
@@ -161,7 +153,7 @@ class MailboxDialogue(Protocol):
         """The bytes to send now; returned only once."""
 
     def receive(self, data: bytes) -> list[BoxEvent]:
-        """Bytes from the server, split anywhere; after StartDeflate decompressed. Never raises."""
+        """Bytes from the server, split anywhere. Never raises."""
 
     def tls_established(self, *, verified: bool) -> list[BoxEvent]:
         """The handshake requested by `StartTls` is done. `verified`: the certificate proves who the host is."""

@@ -80,6 +80,7 @@ class Pop3Dialogue:
         self._deleted: list[str] = []
         self._is_open = self._is_quitting = self._has_quit = self._is_shaking_hands = self.is_over = False
         self._heard = bytearray()
+        self._wanted = 0  # looks and fetches without an answer; each answer is an event, so that more can be asked
         self._names = "UIDL"
         self._opening = Opening(
             login,
@@ -107,7 +108,7 @@ class Pop3Dialogue:
     @property
     def can_ask(self) -> bool:
         """See `MailboxDialogue`."""
-        return self._is_open and not self._is_quitting and len(self._answers) + len(self._todo) < MOST_UNDER_WAY
+        return self._is_open and not self._is_quitting and self._wanted < MOST_UNDER_WAY
 
     @property
     def most_taken(self) -> int:
@@ -128,11 +129,13 @@ class Pop3Dialogue:
 
     def look(self, uid: str) -> None:
         """See `MailboxDialogue`."""
+        self._wanted += 1
         self._later(partial(self._top, uid))
 
     def fetch(self, uid: str, offset: int = 0) -> None:
         """See `MailboxDialogue`."""
         assert offset == 0
+        self._wanted += 1
         self._later(partial(self._retrieve, uid))
 
     def delete(self, uids: Sequence[str]) -> None:
@@ -250,13 +253,13 @@ class Pop3Dialogue:
 
     def _top(self, uid: str) -> None:
         number, top = self._numbers[uid][0], bytearray()
-        body = Text(partial(_keep, top), lambda: self._events.append(Header(uid, bytes(top))), _MOST_TOP_BYTES)
+        body = Text(partial(_keep, top), lambda: self._answer(Header(uid, bytes(top))), _MOST_TOP_BYTES)
         self._ask(b"TOP %d 0" % number, f"TOP {number} 0", Asked("TOP", partial(self._refused, uid), body))
 
     def _retrieve(self, uid: str) -> None:
         number = self._numbers[uid][0]
         most = 2 * self._listing.sizes[number] + LONGEST_HEADER  # some servers count LF line endings
-        body = Text(partial(self._content, uid), lambda: self._events.append(Complete(uid)), most)
+        body = Text(partial(self._content, uid), lambda: self._answer(Complete(uid)), most)
         self._ask(b"RETR %d" % number, f"RETR {number}", Asked("RETR", partial(self._refused, uid), body))
 
     def _content(self, uid: str, data: bytes) -> None:
@@ -264,7 +267,11 @@ class Pop3Dialogue:
 
     def _refused(self, uid: str, status: Status) -> None:
         if not status.is_ok:
-            self._events.append(Failed(uid, status.words))
+            self._answer(Failed(uid, status.words))
+
+    def _answer(self, event: Header | Complete | Failed) -> None:
+        self._wanted -= 1
+        self._events.append(event)
 
     def _dele(self, uid: str, number: int) -> None:
         def answered(status: Status) -> None:
