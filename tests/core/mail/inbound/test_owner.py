@@ -92,6 +92,8 @@ def test_a_box_of_one_account_asks_no_header() -> None:
     fields = b"Return-Path: <>\nDelivered-To: anna@clinic.example\n"
     assert owner(fields + ENTRY + REST, rule) == Owner(("ben@clinic.example",), "")
     assert owner(REST, rule) == Owner(("ben@clinic.example",), "")
+    gone = owner(REST, OwnerRule("gone@clinic.example"))
+    assert gone.recipients == (POSTMASTER,) and "this mailbox is for gone@clinic.example" in gone.why
 
 
 @cases(

@@ -76,8 +76,12 @@ def owner_of(header: bytes, rule: OwnerRule, directory: Directory) -> Owner:
     """The owner, from the beginning of a message (either line ending). Recipients are always local."""
     fields = _provider_fields(header.replace(b"\r\n", b"\n"))
     sender = _sender(fields or ())
-    if rule.address:
+    if rule.address and isinstance(directory.resolve(rule.address), Local):
         return Owner((rule.address,), sender)
+    if rule.address:
+        return _postmaster(
+            directory, sender, f"this mailbox is for {rule.address}, and nobody here has that address"
+        )
     if fields is None:
         return _postmaster(directory, sender, "it has no Received line, so any of its fields may be the sender's")
     named = _named(fields, rule, directory)
