@@ -42,11 +42,19 @@ class ConnectionPools:
         self._most, self._most_per_host, self._pool_of = most, most_per_host, pool_of
         # With a very low limit there is nothing to reserve: four reserved places would leave no free one.
         self._kept = max(most // _SHARES, int(most > len(Pool)))
+        self._few = min(most_per_host, most - self._kept * (len(Pool) - 1))
+        """With fewer connections than that none can be one too many: nothing needs to be counted."""
         self._callers: dict[Caller, tuple[Pool, str]] = {}  # as they came; pool and host of each
 
     def admit(self, caller: Caller) -> Reply | None:
         """Admit it, perhaps in another's place; else the reply that refuses it."""
         pool, host = self._pool_of(caller.peer), host_of(caller.peer.address)
+        refusal = None if len(self._callers) < self._few else self._find_place(pool, host)
+        if refusal is None:
+            self._callers[caller] = (pool, host)
+        return refusal
+
+    def _find_place(self, pool: Pool, host: str) -> Reply | None:
         counts = Counter(map(self._pool, self._callers))
         of_host = Counter(self._host(one) for one in self._callers if self._pool(one) is pool)
         if of_host[host] >= self._most_per_host:
@@ -60,7 +68,6 @@ class ConnectionPools:
             # peer that may never read.
             self.gone(yields)
             yields.give_way(GAVE_WAY)
-        self._callers[caller] = (pool, host)
         return None
 
     def make_room(self, count: int) -> None:

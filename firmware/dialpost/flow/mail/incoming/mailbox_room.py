@@ -60,9 +60,14 @@ class Rooms:
 
     async def reserve(self, place: Place, size: int) -> bool:
         """`Place.resize`. A message without recipients here always fits."""
+        names = sorted({name for group in place.groups for name in group if self._quota_of(name)})
+        if not names:
+            self.release(place)
+            place.size = size
+            self.expected_bytes += size
+            return True
         async with self._turn:  # otherwise two messages would see the same room
             self.release(place)
-            names = sorted({name for group in place.groups for name in group if self._quota_of(name)})
             roomy = {name for name in names if await self._has_room(name, size)}
             if place.groups and not any(
                 not group or any(name in roomy or not self._quota_of(name) for name in group)
