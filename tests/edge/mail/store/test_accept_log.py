@@ -25,6 +25,7 @@ from dialpost.core.mail.queue.spool_log import LogEntry
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.spool.logged import LoggedBodies
 from dialpost.edge.mail.store import Store
+from dialpost.edge.mail.store import writer as store_writer
 from dialpost.edge.mail.store.accept_log import note_of, rows_of
 from dialpost.edge.mail.store.rows import message_row, recipient_row
 from dialpost.flow.mail.queue.recovery import Recovery, RecoveryReport
@@ -143,6 +144,58 @@ async def test_rows_are_committed_together(rig: Rig) -> None:
     assert rig.rows() == 0
     await rig.store.remember("fact", "any other change")
     assert rig.rows() == 20
+
+
+class Crowd:
+    """Messages that come in at the same time; `groups` are those the log got at once."""
+
+    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch, gather_s: float, messages: int) -> None:
+        monkeypatch.setattr(store_writer, "_GATHER_S", gather_s)
+        self.rig, self.groups = rig, list[int]()
+        self.arriving = [rig.spool.begin(rig.store.next_id()) for _ in range(messages)]
+        append = rig.spool.log.append
+
+        def counting(entries: Sequence[LogEntry]) -> bool:
+            self.groups.append(len(entries))
+            return append(entries)
+
+        monkeypatch.setattr(rig.spool.log, "append", counting)
+
+    async def next(self) -> asyncio.Task[None]:
+        """One is complete; returns once it is submitted, and the thread could have had it."""
+        writer = self.arriving.pop()
+        message = a_record(writer.queue_id, size=await writer.commit())
+        accepting = asyncio.create_task(self.rig.store.accept(message))
+        await asyncio.sleep(0.01)
+        return accepting
+
+
+async def test_a_crowd_is_written_together(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(rig, monkeypatch, gather_s=3600, messages=4)
+    accepting = [await crowd.next() for _ in range(4)]
+    await asyncio.gather(*accepting)
+    assert crowd.groups == [4]
+
+
+async def test_a_crowd_waits_for_others_no_longer_than_a_moment(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(rig, monkeypatch, gather_s=0.001, messages=4)
+    await (await crowd.next())
+    assert crowd.groups == [1]
+    for writer in crowd.arriving:
+        writer.abort()
+
+
+async def test_another_change_takes_a_crowd_with_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = Crowd(rig, monkeypatch, gather_s=3600, messages=6)
+    accepting = [await crowd.next() for _ in range(2)]
+    await rig.store.remember("fact", "committed")
+    assert (crowd.groups, rig.rows()) == ([2], 2)
+    last = await crowd.next()
+    assert crowd.groups == [2], "the next crowd gathers"
+    await rig.store._writer.close()
+    await asyncio.gather(*accepting, last)
+    for writer in crowd.arriving:
+        writer.abort()
 
 
 async def test_rows_reach_the_database_by_themselves(rig: Rig) -> None:

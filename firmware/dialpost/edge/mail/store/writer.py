@@ -4,6 +4,9 @@ So concurrent sessions share a commit and its fsync, and a lone one waits for no
 affect the others: the group is rolled back, and each change is tried alone. A caller's future is resolved only
 after the commit; cancelling the caller does not undo the change.
 
+While a crowd submits mail, the event loop gathers the changes and hands them over together: each time this thread
+wakes up, the sessions wait for the interpreter.
+
 A logged change is durable by the log's own flush (`accept_log`), so the database's commit can wait for more: its
 transaction stays open until another change comes, a reader asks (`settled`), or OPEN_S have passed. If that commit
 fails, the changes are made again: they were answered.
@@ -17,6 +20,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,7 +88,14 @@ class Writer:
         self._damaged = damaged
         self._log = log
         self._loop = asyncio.get_running_loop()
-        self._tasks: queue.SimpleQueue[_Task[Any] | None] = queue.SimpleQueue()
+        self._gathered: list[_Task[Any]] = []
+        """What the thread does not have yet; only the event loop touches it."""
+        self._gathering: asyncio.TimerHandle | None = None
+        self._handed_over: queue.SimpleQueue[list[_Task[Any]] | None] = queue.SimpleQueue()
+        """None: nothing more comes."""
+        self._pending: deque[_Task[Any]] = deque()
+        """What the thread has taken over and not begun; only the thread touches it."""
+        self._is_ending = False
         self._closed = False
         self._open: list[Change[object]] = []
         """The logged changes whose commit is still to come, as they would be made again."""
@@ -113,9 +124,28 @@ class Writer:
     def _put(self, task: _Task[_T]) -> asyncio.Future[_T]:
         if self._closed:
             task.future.set_exception(StorageError("The queue database is closed."))
-        else:
-            self._tasks.put(task)
+            return task.future
+        self._gathered.append(task)
+        if not self._waits_for_more(task):
+            self._hand_over()
+        elif self._gathering is None:
+            self._gathering = self._loop.call_later(_GATHER_S, self._hand_over)
         return task.future
+
+    def _waits_for_more(self, newest: _Task[Any]) -> bool:
+        """Whether logged changes wait a moment for others: while a crowd submits mail."""
+        if newest.logged_bytes is None or self._log is None:
+            return False
+        arriving, logged = self._log.arriving, [task.logged_bytes for task in self._gathered if task.logged_bytes]
+        is_crowd = arriving > 0 and len(logged) > 0 and len(logged) + arriving >= _CROWD
+        return is_crowd and len(self._gathered) < _MOST_IN_ONE_COMMIT and not self._is_much(sum(logged))
+
+    def _hand_over(self) -> None:
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        gathered, self._gathered = self._gathered, []
+        self._handed_over.put(gathered)
 
     @property
     def is_settled(self) -> bool:
@@ -126,7 +156,8 @@ class Writer:
         """Finish the queued changes and end the thread. The connection stays open."""
         if not self._closed:
             self._closed = True
-            self._tasks.put(None)
+            self._hand_over()
+            self._handed_over.put(None)
         await asyncio.to_thread(self._thread.join)
 
     # -- in the thread ---------------------------------------------------------------------------------
@@ -150,36 +181,28 @@ class Writer:
                 return
 
     def _next_group(self) -> tuple[list[_Task[Any]], bool]:
-        """Wait for a task, then take all that are already queued; none if the open transaction is due."""
+        """Wait for tasks, then take all that are there; none if the open transaction is due. True: no more come."""
+        with contextlib.suppress(queue.Empty):
+            handed_over = self._handed_over.get(timeout=self._wait_s())
+            while True:
+                self._pending += handed_over or ()
+                self._is_ending = self._is_ending or handed_over is None
+                handed_over = self._handed_over.get_nowait()
         group: list[_Task[Any]] = []
-        try:
-            task = self._tasks.get(
-                timeout=max(0.0, self._opened_s + OPEN_S - time.monotonic()) if self._open else None
-            )
-        except queue.Empty:
-            return group, False
-        gather_until_s, logged_bytes = time.monotonic() + _GATHER_S, 0
-        while task is not None:
-            group.append(task)
-            logged_bytes += task.logged_bytes or 0
-            if len(group) >= _MOST_IN_ONE_COMMIT or self._is_much(logged_bytes):
-                return group, False
-            try:
-                task = self._tasks.get(timeout=self._gather_s(group, gather_until_s))
-            except queue.Empty:
-                return group, False
-        return group, True
+        logged_bytes = 0
+        while self._pending and len(group) < _MOST_IN_ONE_COMMIT and not self._is_much(logged_bytes):
+            group.append(self._pending.popleft())
+            logged_bytes += group[-1].logged_bytes or 0
+        return group, self._is_ending and not self._pending
+
+    def _wait_s(self) -> float | None:
+        """How long to wait for tasks: not at all if some are left, and no longer than a transaction may be open."""
+        if self._pending:
+            return 0.0
+        return max(0.0, self._opened_s + OPEN_S - time.monotonic()) if self._open else None
 
     def _is_much(self, logged_bytes: int) -> bool:
         return self._log is not None and logged_bytes >= self._log.largest // 2 > 0
-
-    def _gather_s(self, group: list[_Task[Any]], until_s: float) -> float:
-        """How long to wait for one more: a moment while a crowd submits mail, else not at all."""
-        arriving = self._log.arriving if self._log is not None else 0
-        logged = sum(1 for task in group if task.logged_bytes)
-        if not logged or not arriving or logged + arriving < _CROWD:
-            return 0.0
-        return max(0.0, until_s - time.monotonic())
 
     def _answered(self, group: list[_Task[Any]], do: Callable[[list[_Task[Any]]], None]) -> None:
         """Make durable; whatever happens, the thread continues and every caller gets a result."""
