@@ -1,4 +1,4 @@
-"""A station's intake, spool and queue, and mailboxes at a simulated provider: POP3 without sockets or time."""
+"""A station's intake, spool and queue, and mailboxes at a simulated provider, without sockets or time."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 from dialpost.core.config.model import Config, SmtpConfig, StationConfig, TlsMode
 from dialpost.core.mail.accounts import Account, Alias, Directory
 from dialpost.core.mail.esmtp.line_trust import LineTrust
 from dialpost.core.mail.inbound.collected import Collected, Way
-from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxLogin, Ended
+from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxLogin, Ended, MailboxDialogue
+from dialpost.core.mail.inbound.imap.client import ImapDialogue
+from dialpost.core.mail.inbound.imap.settings import ImapSettings
 from dialpost.core.mail.inbound.owner import OwnerRule
 from dialpost.core.mail.inbound.picking import Limits
 from dialpost.core.mail.inbound.pop3.client import Pop3Dialogue
 from dialpost.core.mail.queue.records import MessageRecord
 from dialpost.core.mail.smtp_target import HostTarget
+from dialpost.edge.mail.collecting.partials import Partials
 from dialpost.edge.mail.spool import Spool
 from dialpost.edge.mail.store import Store
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
@@ -28,6 +32,9 @@ from dialpost.flow.mail.incoming.intake import Intake
 from dialpost.sim.pop3 import Box as ThereBox
 from dialpost.sim.pop3 import Manners, Pop3Server
 from fakes import FakePace
+from imap_model import ALL as IMAP_OFFERS
+from imap_model import Answers, ModelImap
+from imap_model import Box as ImapBox
 
 HOST = "mail.clinic.example"
 CONFIG = Config(
@@ -87,12 +94,20 @@ class Letters:
         self.written.append((address, subject, words))
 
 
+class Server(Protocol):
+    """One session of a provider's server."""
+
+    def greeting(self) -> bytes: ...
+
+    def receive(self, data: bytes) -> bytes: ...
+
+
 @dataclass
 class Session:
     """A dialogue and a server, in one process. The line is cut after `cut_after` bytes in both directions."""
 
-    dialogue: Pop3Dialogue
-    server: Pop3Server
+    dialogue: MailboxDialogue
+    server: Server
     cut_after: float = inf
     is_cancelled: bool = False  # the line's end cancels the collector; otherwise the session sees it
     address: str = "192.0.2.1"
@@ -160,6 +175,8 @@ class Rig:
     sessions: list[Session] = field(default_factory=list)
     config: Config = CONFIG
     now_s: float = 1_800_000_000.0
+    offers: tuple[str, ...] = IMAP_OFFERS
+    answers: Answers = lambda command: None
     on_session: Callable[[Session], None] = lambda session: None
     on_accepted: Callable[[MessageRecord], object] = lambda message: None
 
@@ -167,6 +184,7 @@ class Rig:
         self.spool = Spool(self.folder / "spool", 0)
         self.spool.prepare()
         self.store = await Store.open(self.folder / "queue.db")
+        self.partials = Partials(self.folder / "partials")
         self.accepted: list[MessageRecord] = []
         self.activity = InboundActivity(lambda: 0.0)
         self.intake = Intake(
@@ -191,7 +209,7 @@ class Rig:
         self.spool.close()
 
     def collector(
-        self, rule: OwnerRule = DOMAIN, key: str = "clinic@pop", there: ThereBox | None = None
+        self, rule: OwnerRule = DOMAIN, key: str = "clinic@pop", there: ThereBox | ImapBox | None = None
     ) -> MailboxCollector:
         tools = BoxTools(
             self.store.boxes,
@@ -200,18 +218,27 @@ class Rig:
             self.letters,
             lambda: self.limits,
             lambda: self.now_s,
+            partials=self.partials,
         )
+        there = self.there if there is None else there
 
         def opened(target: HostTarget) -> Session:
-            login = BoxLogin(self.manners.user, self.manners.password, TlsMode.NONE, clear_password=True)
-            box = self.there if there is None else there
-            session = Session(Pop3Dialogue(login, lambda: "nonce"), Pop3Server(box, self.manners))
+            session = self._imap(there) if isinstance(there, ImapBox) else self._pop3(there)
             self.sessions.append(session)
             self.on_session(session)
             return session
 
-        box = Box("office", Way.POP3, key, "pop.provider.example", 995, rule)
+        way = Way.IMAP if isinstance(there, ImapBox) else Way.POP3
+        box = Box("office", way, key, "pop.provider.example", 995, rule)
         return MailboxCollector(box, tools, Addresses(), opened, self.shared.append)
+
+    def _pop3(self, there: ThereBox) -> Session:
+        login = BoxLogin(self.manners.user, self.manners.password, TlsMode.NONE, clear_password=True)
+        return Session(Pop3Dialogue(login, lambda: "nonce"), Pop3Server(there, self.manners))
+
+    def _imap(self, there: ImapBox) -> Session:
+        settings = ImapSettings("imap.provider.example", 993, "anna", "geheim")
+        return Session(ImapDialogue(settings, tls=True, verified=True), ModelImap(there, self.offers, self.answers))
 
     async def collect(self, rule: OwnerRule = DOMAIN) -> Collected:
         return await self.collector(rule).collect()

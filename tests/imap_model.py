@@ -55,7 +55,7 @@ class ModelImap:
     answers: Answers = lambda command: None
     user: str = "anna"
     password: str = "geheim"
-    greeting: bytes = b"* OK [CAPABILITY %c] model\r\n"
+    hello: bytes = b"* OK [CAPABILITY %c] model\r\n"
     uid_is_last: bool = False
     closed: bool = False
     is_tls_wanted: bool = False
@@ -69,8 +69,8 @@ class ModelImap:
     _inflate: zlib._Decompress | None = None
     _deflate: zlib._Compress | None = None
 
-    def greet(self) -> bytes:
-        return self._out(self.greeting.replace(b"%c", " ".join(self.offers).encode()))
+    def greeting(self) -> bytes:
+        return self._out(self.hello.replace(b"%c", " ".join(self.offers).encode()))
 
     def receive(self, data: bytes) -> bytes:
         self._buffer += data if self._inflate is None else self._inflate.decompress(data)

@@ -61,7 +61,7 @@ class Talk:
         self._open = 0
 
     def run(self) -> Talk:
-        said = self.model.greet()
+        said = self.model.greeting()
         while self.ended is None:
             self._hear(said)
             out = self.client.data_to_send()

@@ -74,7 +74,7 @@ class Host:
         self.sessions.append(model)
         try:
             self._note(writer)
-            writer.write(model.greet())
+            writer.write(model.greeting())
             while not model.closed and (data := await reader.read(65_536)):
                 answer = model.receive(data)
                 if self.mute_at and any(line.startswith(self.mute_at) for line in model.commands):

@@ -28,13 +28,14 @@ async def feed(beginning: Beginning, start: int, end: int) -> bytes:
 
 async def test_a_message_over_three_calls_comes_together(tmp_path: Path) -> None:
     first = fresh(tmp_path)
-    assert first.offset == 0 and await feed(first, 0, 30_000) == CONTENT[:30_000]
+    assert first.offset == 0 and list(first.blocks()) == [] and await feed(first, 0, 30_000) == CONTENT[:30_000]
     await first.cut()
     second = await again(tmp_path)
     assert b"".join(second.blocks()) == CONTENT[:30_000]
     assert second.offset == 30_000 - OVERLAP_BYTES
     assert await feed(second, second.offset, 200_000) == CONTENT[30_000:200_000]
     assert second.is_proved
+    assert b"".join(second.blocks()) == CONTENT[:30_000]
     await second.cut()
     third = await again(tmp_path)
     assert b"".join(third.blocks()) + await feed(third, third.offset, len(CONTENT)) == CONTENT

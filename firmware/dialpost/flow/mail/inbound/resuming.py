@@ -7,7 +7,7 @@ is replayed into the intake, and only the rest comes over the line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Protocol
 
 from dialpost.core.mail.inbound.partial import LEAST_KEPT_BYTES, Overlap, resume_at
@@ -43,6 +43,46 @@ class Partial(Protocol):
         """It is accepted, or no longer wanted. Never raises."""
 
 
+class Partials(Protocol):
+    """The folder of them (edge/mail/collecting/partials)."""
+
+    def begin(self, box: str, uid: str, size: int) -> Partial:
+        """A message of which nothing is here."""
+
+    async def kept(self, box: str, sizes: Mapping[str, int]) -> Mapping[str, Partial]:
+        """What is here of these messages, by UID; those of which nothing is here are left out."""
+
+    def forget(self, box: str, listed: Collection[str]) -> None:
+        """Remove what belongs to messages of this box that are no longer there."""
+
+
+class Beginnings:
+    """Those of one session."""
+
+    def __init__(self, partials: Partials | None, box: str) -> None:
+        """`partials`: None if the protocol always begins at the first byte."""
+        self._partials, self._box = partials, box
+        self._kept: dict[str, Partial] = {}
+
+    async def load(self, wanted: Mapping[str, int], listed: Collection[str] | None) -> None:
+        """Look up what is here of the messages to fetch, with their sizes.
+
+        `listed`: all that the box has, None if that is not known.
+        """
+        if self._partials is None:
+            return
+        if listed is not None:
+            self._partials.forget(self._box, listed)
+        self._kept = dict(await self._partials.kept(self._box, wanted))
+
+    def of(self, uid: str, size: int) -> Beginning | None:
+        """The message's, once. Raises: StorageError."""
+        if self._partials is None:
+            return None
+        is_kept = uid in self._kept
+        return Beginning(self._kept.pop(uid) if is_kept else self._partials.begin(self._box, uid, size))
+
+
 class Beginning:
     """One message that is being fetched."""
 
@@ -50,6 +90,7 @@ class Beginning:
         """Raises: StorageError."""
         self._partial = partial
         self._held = bytearray()
+        self._here = partial.length
         self._has_file = partial.length > 0
         self._overlap = partial.overlap()
         self.offset = resume_at(partial.length)
@@ -61,8 +102,11 @@ class Beginning:
         return self._overlap.is_proved
 
     def blocks(self) -> Iterator[bytes]:
-        """What an earlier call has brought. Raises: StorageError."""
-        return self._partial.blocks()
+        """What earlier calls have brought. Raises: StorageError."""
+        left = self._here
+        for block in self._partial.blocks() if left else ():
+            yield block[:left]
+            left = max(0, left - len(block))
 
     async def take(self, data: bytes) -> bytes | None:
         """What of it is new; None if the message is not the one that was cut. Raises: StorageError."""

@@ -32,6 +32,7 @@ from dialpost.core.mail.inbound.picking import Limits, Pick, failed_once_more, h
 from dialpost.core.mail.reply import CARD_FULL, Reply
 from dialpost.core.mail.session import Listener, Peer
 from dialpost.flow import maillog
+from dialpost.flow.mail.inbound.resuming import Beginnings, Partials
 from dialpost.flow.mail.inbound.taking import Accounts, Intake, Taking
 
 
@@ -104,7 +105,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class BoxTools:
-    """What every session needs. `big_words`: when big messages come, "" if no hour is set."""
+    """What every session needs. `big_words`: when big messages come, "" if no hour is set.
+
+    `partials` keeps the beginnings of messages that were cut.
+    """
 
     notes: BoxNotes
     intake: Intake
@@ -113,6 +117,7 @@ class BoxTools:
     limits: Callable[[], Limits]
     wall_clock: Callable[[], float]
     big_words: str = ""
+    partials: Partials | None = None
 
 
 @dataclass(slots=True)
@@ -147,6 +152,11 @@ class SessionRun:
     _looking: dict[str, BoxMessage] = field(default_factory=dict)
     _taking: dict[str, Taking] = field(default_factory=dict)
     _trouble: Ended | None = None
+    _beginnings: Beginnings = field(init=False)
+
+    def __post_init__(self) -> None:
+        can_resume = self.session.dialogue.can_resume
+        self._beginnings = Beginnings(self.tools.partials if can_resume else None, self.box.key)
 
     async def run(self) -> Ended:
         """Returns how it ended. Raises: StorageError."""
@@ -202,6 +212,8 @@ class SessionRun:
         self.tally.held, self.tally.gone = picked.held, picked.gone
         self.tally.skipped = listed.skipped
         self._choose(picked)
+        wanted = {message.uid: message.size for message in self._fetch}
+        await self._beginnings.load(wanted, self._sizes if listed.is_whole else None)
         if picked.delete:
             self.session.delete(picked.delete)
 
@@ -225,18 +237,32 @@ class SessionRun:
         while self._fetch and self.session.can_ask:
             message = self._fetch.popleft()
             peer = Peer(self.session.address, Listener.PROVIDER, self.box.host, self.box.way.words)
-            taken = BoxUid(self.box.key, message.uid, message.size)
-            self._taking[message.uid] = Taking(taken, self.box.rule, peer, self.tools.intake, self.tools.accounts)
-            self.session.fetch(message.uid)
+            taking = Taking(
+                BoxUid(self.box.key, message.uid, message.size),
+                self.box.rule,
+                peer,
+                self.tools.intake,
+                self.tools.accounts,
+                self._beginnings.of(message.uid, message.size),
+            )
+            self._taking[message.uid] = taking
+            self.session.fetch(message.uid, taking.offset)
         if not (self._fetch or self._look or self._looking or self._taking or self._has_quit):
             self._has_quit = True
             self.session.quit()
 
     async def _complete(self, uid: str) -> None:
         taking = self._taking[uid]
+        if taking.is_other:
+            del self._taking[uid]
+            taking.abort()
+            await taking.forget_beginning()
+            self._fetch.appendleft(BoxMessage(uid, self._sizes[uid]))
+            return
         reply = await taking.complete()
         del self._taking[uid]
         if reply.is_completion:
+            await taking.forget_beginning()
             self.tally.messages += 1
             self.tally.bytes += taking.bytes
             self.session.delete([uid])
@@ -262,7 +288,7 @@ class SessionRun:
         self._looking.pop(failed.uid, None)
         taking = self._taking.pop(failed.uid, None)
         if taking is not None:
-            taking.abort()
+            await taking.cut()
             self.tally.left += 1
         size = self._sizes.get(failed.uid, 0)
         maillog.fault(f"mailbox {self.box.name}: the provider can't serve a message", words=failed.words)
@@ -296,6 +322,8 @@ class SessionRun:
         """A message under way at a cut goes last in the next session, unless it can go on where it was cut."""
         self.tally.left += len(self._fetch)
         begun = [uid for uid, taking in self._taking.items() if taking.bytes]
+        for uid in begun:
+            await self._taking[uid].cut()
         if self._is_stopped:
             return
         self.tally.left += len(self._taking)

@@ -123,7 +123,7 @@ def test_a_message_of_any_cut_is_put_together_from_its_bytes() -> None:
 
 
 def test_without_a_list_in_the_greeting_it_is_asked_for() -> None:
-    talk = Talk(ModelImap(box_of(300), greeting=b"* OK hello\r\n")).run()
+    talk = Talk(ModelImap(box_of(300), hello=b"* OK hello\r\n")).run()
     assert talk.complete == ["7.1"]
     assert talk.model.commands[0] == "CAPABILITY"
 
@@ -146,7 +146,7 @@ def test_a_way_that_is_offered_and_not_known_is_followed_by_the_next() -> None:
 
 
 def test_capabilities_not_told_with_the_login_are_asked_for_with_the_folder() -> None:
-    model = ModelImap(box_of(300), greeting=b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n")
+    model = ModelImap(box_of(300), hello=b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n")
     usual = model._logged_in
     model._logged_in = lambda tag, *, is_right: usual(tag, is_right=is_right)[:3] + b"OK in\r\n"  # type: ignore[method-assign]
     talk = Talk(model).run()
@@ -162,7 +162,7 @@ def test_starttls_comes_before_anything_that_matters() -> None:
 
 
 def test_preauth_inside_tls_goes_straight_to_the_folder() -> None:
-    model = ModelImap(box_of(300), greeting=b"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
+    model = ModelImap(box_of(300), hello=b"* PREAUTH [CAPABILITY IMAP4rev1] hi\r\n")
     model._is_in = True
     assert Talk(model).run().complete == ["7.1"]
     assert model.commands[0] == 'SELECT "INBOX"'
@@ -171,12 +171,12 @@ def test_preauth_inside_tls_goes_straight_to_the_folder() -> None:
 @cases(
     ("changes", "answers", "fate", "words"),
     [
-        ({"greeting": b"* BYE full\r\n"}, (), CollectFate.NOT_NOW, "BYE full"),
-        ({"greeting": b"220 mail ESMTP\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
-        ({"greeting": b"* 5 EXISTS\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
-        ({"greeting": b"+ go\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
-        ({"greeting": b"* OK hi\r\n"}, ("CAPABILITY", b"%t NO later\r\n"), CollectFate.NOT_NOW, "NO later"),
-        ({"greeting": b"* OK hi\r\n"}, ("CAPABILITY", b"+ go\r\n"), CollectFate.CUT, "nothing was begun"),
+        ({"hello": b"* BYE full\r\n"}, (), CollectFate.NOT_NOW, "BYE full"),
+        ({"hello": b"220 mail ESMTP\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
+        ({"hello": b"* 5 EXISTS\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
+        ({"hello": b"+ go\r\n"}, (), CollectFate.NEEDS_OPERATOR, "greeting is not IMAP"),
+        ({"hello": b"* OK hi\r\n"}, ("CAPABILITY", b"%t NO later\r\n"), CollectFate.NOT_NOW, "NO later"),
+        ({"hello": b"* OK hi\r\n"}, ("CAPABILITY", b"+ go\r\n"), CollectFate.CUT, "nothing was begun"),
         ({"password": "x"}, (), CollectFate.LOGIN_REFUSED, "NO Invalid credentials"),
         ({}, ("AUTH", b"%t NO [UNAVAILABLE] db\r\n"), CollectFate.NOT_NOW, "NO db"),
         ({}, ("AUTH", b"%t NO Temporary problem\r\n"), CollectFate.NOT_NOW, "NO Temporary problem"),
@@ -223,7 +223,7 @@ def test_what_tls_allows(
     fate: CollectFate,
     words: str,
 ) -> None:
-    talk = Talk(ModelImap(box_of(300), offers=offers, greeting=greeting), settings(tls=tls, **changes)).run()
+    talk = Talk(ModelImap(box_of(300), offers=offers, hello=greeting), settings(tls=tls, **changes)).run()
     assert talk.ended is not None and talk.ended.fate is fate and words in talk.ended.words
 
 
@@ -514,7 +514,7 @@ def test_what_is_waited_for() -> None:
 def test_an_open_folder_that_is_asked_nothing_waits_for_us() -> None:
     client = ImapDialogue(settings(), tls=True, verified=True)
     model = ModelImap(box_of(300))
-    said = model.greet()
+    said = model.greeting()
     while not client.can_ask:
         client.receive(said)
         waits = client.waiting_for
