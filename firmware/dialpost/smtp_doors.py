@@ -17,6 +17,7 @@ from dialpost.core.mail.places import wanted_doors
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
 from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail import listeners
+from dialpost.edge.mail.smtp_client.atrn import Served
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
 
 
@@ -26,6 +27,7 @@ class SmtpDoors:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._from_the_line: list[SmtpServer] = []
+        self._for_turned: SmtpServer | None = None
         self.addresses: list[tuple[Listener, str, int]] = []
 
     async def open(
@@ -36,8 +38,18 @@ class SmtpDoors:
         running: AsyncExitStack,
     ) -> None:
         """Open what the configuration wants; `running` closes it. `inherited`: sockets from the service manager."""
+        config = self._config
+        hostname, ours = config.station.hostname, Listener.PROVIDER
+        self._for_turned = smtp_protocol_factory(policy, config.smtp, hostname, ours, None)
+        self._from_the_line.append(self._for_turned)
+        running.push_async_callback(self._for_turned.close)
         for door, sock in listeners.open_listeners(wanted_doors(self._config), inherited):
             await self._open_one(Listener(door), sock, policy, tls, running)
+
+    async def turned(self, transport: asyncio.Transport, data: bytes, tls: str) -> Served:
+        """Serve a connection of the station's own whose roles ATRN has turned round."""
+        assert self._for_turned is not None, "it comes up once the doors are open"
+        return await self._for_turned.turned(transport, data, tls)
 
     def abort(self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] | None) -> None:
         """Drop the connections of such peers; `keep` gets the socket of each, to duplicate before it is closed."""

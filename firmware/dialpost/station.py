@@ -73,6 +73,7 @@ from dialpost.flow.panel.methods import panel_methods
 from dialpost.flow.panel.state import Panel
 from dialpost.flow.system.control import control_methods
 from dialpost.flow.system.update_news import UpdateNews
+from dialpost.inbound_ways import inbound_plan
 from dialpost.modem_line import configured_link, expected_rate_bps, in_vain, line_forecasts, line_pace
 from dialpost.opening import Opening, keep_room
 from dialpost.smtp_doors import SmtpDoors
@@ -120,10 +121,10 @@ class Station:
         self.resolver = Resolver(config.dns)
         self.line_trust, self.pace = LineTrust(config), line_pace(config)
         is_lean = config.link.kind is LinkKind.MODEM
-        self.client = SmtpClient(line=self.line_trust, is_lean=is_lean, room=self.pace.outbound_room)
+        self._smtp, room = SmtpDoors(config), self.pace.outbound_room
+        self.client = SmtpClient(self._smtp.turned, line=self.line_trust, is_lean=is_lean, room=room)
         self.half_open = HalfOpen()
         self.inbound = InboundActivity(self.clock.monotonic_s)
-        self._smtp = SmtpDoors(config)
         self._data, self._link, self._ppp = data, link, ppp
         self._modem_link: ModemLink | None = None
         self._started_s = self.clock.monotonic_s()
@@ -210,6 +211,8 @@ class Station:
         )
         self.forecasts = line_forecasts(config, self.store)
         self.learnt = LearntHabits(self.store, config.etrn_host)
+        once = partial(self._background.once, "inbound plan")
+        self.ways = inbound_plan(config, self.client, self.resolver, self.host_troubles, self.store, once)
         self.calls = self._make_calls()
         self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
@@ -243,7 +246,7 @@ class Station:
             )
         link, plan = (self._link, None) if self._link else self._make_link()
         return CallManager(
-            config.call, link, etrn=etrn, flush=self.flush, inbound=self.inbound, store=self.store,
+            config.call, link, etrn=etrn, ways=self.ways, flush=self.flush, inbound=self.inbound, store=self.store,
             panel=self.panel, budget=self.budget, forecasts=self.forecasts, on_line_down=self._line_is_down,
             on_by_hand=self.host_troubles.try_again, on_given_up=self._calls_given_up, dial_plan=plan,
             line_doubt=self._line_doubt, in_vain=self._in_vain, learnt=self.learnt,

@@ -28,7 +28,8 @@ from dialpost.sim.first_line import LineClient, LineNames, SimulatedPpp
 from dialpost.sim.free_ports import free_port
 from dialpost.sim.letters import WORLD, make_letters
 from dialpost.sim.line import LineSettings, SimulatedLine
-from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.sim.provider.provider import Provider, ProviderSettings
+from dialpost.sim.provider.turned import Held
 from dialpost.sim.subscription import Subscription
 from dialpost.sim.telephone import Telephone
 from dialpost.sim.telephone_line import TelephoneSettings

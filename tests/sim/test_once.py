@@ -13,8 +13,9 @@ from dialpost.core.line.link import DialResult
 from dialpost.core.mail.outcomes import Outcome
 from dialpost.sim.line import LineSettings
 from dialpost.sim.once import Load, Once
-from dialpost.sim.provider import Held, Provider, ProviderSettings
-from dialpost.sim.provider_session import Received
+from dialpost.sim.provider.provider import Provider, ProviderSettings
+from dialpost.sim.provider.session import Received
+from dialpost.sim.provider.turned import Held
 from dialpost.sim.report import Report
 from dialpost.sim.world import World, WorldSettings
 from fuzzing import ARE_ALL_WANTED, inputs

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.sim.provider.provider import Provider, ProviderSettings
+from dialpost.sim.provider.turned import Held
 
 
 class Talk:

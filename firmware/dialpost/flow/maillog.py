@@ -135,6 +135,11 @@ def etrn_answered(*, host: str, name: str, reply: str, advice: str, is_fault: bo
     )
 
 
+def way_taken(why: str) -> None:
+    """Why a call does not fetch its mail by ETRN alone."""
+    _log.info("inbound: %s", why)
+
+
 def collected(*, way: str, fate: str, messages: int, words: str, advice: str, is_fault: bool) -> None:
     """What ATRN or a mailbox at a provider brought, in the server's words, and the next step for the operator."""
     _log.log(

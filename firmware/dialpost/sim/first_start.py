@@ -32,8 +32,9 @@ from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.first_line import SERVER_PORTS, LineClient, LineNames, SimulatedPpp
 from dialpost.sim.free_ports import free_port
 from dialpost.sim.line import SimulatedLine
-from dialpost.sim.provider import Held, Provider, ProviderSettings
-from dialpost.sim.provider_session import Received
+from dialpost.sim.provider.provider import Provider, ProviderSettings
+from dialpost.sim.provider.session import Received
+from dialpost.sim.provider.turned import Held
 from dialpost.sim.subscription import Subscription
 from dialpost.sim.telephone import RESULTS, Telephone
 from dialpost.sim.telephone_line import TelephoneSettings

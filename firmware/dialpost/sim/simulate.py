@@ -198,7 +198,7 @@ def _number(low: float, high: float) -> Any:
 
 def _settings(parser: argparse.ArgumentParser, args: argparse.Namespace) -> WorldSettings:
     from dialpost.sim.line import LineSettings, parse_results
-    from dialpost.sim.provider import ProviderSettings
+    from dialpost.sim.provider.provider import ProviderSettings
     from dialpost.sim.world import WorldSettings
 
     try:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import (
+    AtrnConfig,
     CallConfig,
     Config,
     EtrnConfig,
@@ -43,7 +44,8 @@ from dialpost.front_panel import FrontPanelOfProcess
 from dialpost.sim.console_seat import ConsoleSeat
 from dialpost.sim.letters import DOMAIN, WORLD, Letter
 from dialpost.sim.line import LineSettings, SimulatedLine
-from dialpost.sim.provider import Held, Provider, ProviderSettings
+from dialpost.sim.provider.provider import Provider, ProviderSettings
+from dialpost.sim.provider.turned import Held
 from dialpost.station import Station
 
 if TYPE_CHECKING:
@@ -146,6 +148,12 @@ class World:
                 smarthost=USERS_ADDRESS, port=provider_port, tls=TlsMode.NONE, tls_verify=TlsVerify.NONE
             ),
             etrn=EtrnConfig(port=provider_port, tls=TlsMode.NONE),
+            atrn=AtrnConfig(
+                port=provider_port,
+                tls=TlsMode.NONE,
+                user=call.provider.atrn_user,
+                password=call.provider.atrn_password,
+            ),
             # This machine's own LEDs, if it has any, are not the simulation's.
             panel=PanelConfig(board="none" if self._lines is None else "simulated"),
             link=LinkConfig(line_rate_bps=min(max(call.line.rate_bps, 300), 1_000_000_000)),

@@ -231,11 +231,6 @@ def test_a_password_that_others_could_read(way: str, more: str, begins: str) -> 
     assert warnings(parse_config(text.replace('user = "u"\npassword = "p"\n', ""))) == ()
 
 
-def test_ways_that_are_not_built_in_are_named() -> None:
-    [found] = warnings(parse_config(CALM + ATRN))
-    assert found.startswith("This release can't use ATRN")
-
-
 def test_a_mailbox_whose_password_others_could_read() -> None:
     for more, begins in (
         ('tls = "none"', '.tls = "none" may expose'),

@@ -160,7 +160,7 @@ class PppConfig:
         False,
         "Whether the line from this station's modem to the provider's network is trusted like a telephone line. "
         "true: no TLS on it with the provider's own mail hosts; mail is compressed, and calls are shorter and "
-        "cheaper. Passwords go by CRAM-MD5 only, but whoever taps the line can read the mail. false: TLS.",
+        "cheaper. Passwords go as a digest only, but whoever taps the line can read the mail. false: TLS.",
     )
     echo_interval_s: int = setting(
         20,

@@ -34,6 +34,7 @@ class AuthMechanism(Enum):
     PLAIN = "plain"
     LOGIN = "login"
     CRAM_MD5 = "cram-md5"
+    SCRAM_SHA_256 = "scram-sha-256"
 
 
 class FromCheck(Enum):

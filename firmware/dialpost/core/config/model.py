@@ -249,6 +249,8 @@ class Config:
     @property
     def etrn_wanted(self) -> bool:
         """Whether a connect starts with ETRN."""
+        if self.inbound.use != (InboundUse.AUTO,):
+            return InboundUse.ETRN in self.inbound.use
         if self.etrn.use is EtrnUse.AUTO:
             return self.link.kind is not LinkKind.GATEWAY
         return self.etrn.use is EtrnUse.ALWAYS

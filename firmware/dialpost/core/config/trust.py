@@ -109,11 +109,11 @@ def _contradictions(label: str, host: str, way: _Way) -> Iterator[str]:
     if way.user and not isinstance(way, EtrnConfig | AtrnConfig) and way.auth in _SENDS_PASSWORD:
         yield (
             f'{label}.auth = "{way.auth.value}" sends the password itself, which never happens on a trusted line: '
-            f'{host} would get no mail. Set {label}.auth = "auto" if it offers CRAM-MD5; otherwise '
+            f'{host} would get no mail. Set {label}.auth = "auto" if it offers CRAM-MD5 or SCRAM; otherwise '
             f'{label}.tls = "starttls", or ppp.trusted_line = false.'
         )
     if way.user and way.clear_password:
         yield (
-            f"{label}.clear_password has no effect on a trusted line: the password goes by CRAM-MD5 only. If "
+            f"{label}.clear_password has no effect on a trusted line: the password goes as a digest only. If "
             f"{host} does not offer that, set ppp.trusted_line = false."
         )

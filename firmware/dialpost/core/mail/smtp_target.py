@@ -138,6 +138,25 @@ NEEDS_OPERATOR = frozenset({SessionFate.NEEDS_OPERATOR, SessionFate.LOGIN_REFUSE
 
 
 @dataclass(frozen=True, slots=True)
+class AtrnDialogue:
+    """The provider's answer to ATRN (RFC 2645), and what became of the connection whose roles it turned round.
+
+    `reply` is None if there was none; `error` says in plain words why, or why the turned session broke. `offered`:
+    ATRN is in its answer to EHLO. `is_whole`: the provider ended the turned session with QUIT, so that it has
+    nothing more to send. `messages` came over it, and `bytes`.
+    """
+
+    reply: Reply | None
+    error: str | None = None
+    offered: bool = False
+    fate: SessionFate = SessionFate.DONE
+    address: str = ""
+    is_whole: bool = False
+    messages: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EtrnDialogue:
     """The provider's answers to ETRN (RFC 1985), in the order asked.
 

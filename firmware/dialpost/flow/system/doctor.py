@@ -288,7 +288,7 @@ class Doctor:
 
 _AS_IF_NOT_TRUSTED = (
     "This test used the settings for a line that is not trusted. On the trusted line (ppp.trusted_line) the "
-    "station uses no TLS, and logs in by CRAM-MD5 only."
+    "station uses no TLS, and its passwords go as a digest only."
 )
 _SMARTHOST_ADVICE = {
     SessionFate.UNREACHABLE: "Check outbound.smarthost and outbound.port, and that the line is up.",

@@ -1146,7 +1146,7 @@ def test_on_a_trusted_line_a_refused_login_names_what_allows_no_other() -> None:
     ended = is_a(Ended, events[-1])
     assert (ended.fate, ended.reason) == (
         SessionFate.LOGIN_REFUSED,
-        "the server refused the login by CRAM-MD5, the only one with ppp.trusted_line",
+        "the server refused the login as a digest, the only way with ppp.trusted_line",
     )
 
 

@@ -48,8 +48,6 @@ def _mailbox_faults(label: str, box: MailboxConfig) -> Iterator[str]:
 
 def inbound_warnings(config: Config) -> Iterator[str]:
     """One sentence for each setting that works but deserves attention."""
-    if config.atrn.user or config.inbound.use != (InboundUse.AUTO,):
-        yield "This release can't use ATRN, nor the ways that inbound.use names: it asks by ETRN alone."
     for number, box in enumerate(config.inbound.mailbox, 1):
         label = f"inbound.mailbox[{number}]"
         if box.kind in _NOT_YET:

@@ -163,7 +163,7 @@ _MAIL = (
         more="1 is safe: mail and passwords are encrypted (TLS). That costs time and money: about 3 kB for each "
         "connection (1 s at 33,600 bit/s, 10 s at 2,400), and encrypted mail can't be compressed, so small mail "
         "takes up to four times as long. 2: no TLS on this line with the mail host and the ETRN host. Passwords "
-        "go as a digest (CRAM-MD5), never in clear; the text of all mail can be read by whoever taps the line. "
+        "go as a digest, never in clear; the text of all mail can be read by whoever taps the line. "
         "Choose it only if both hosts belong to the provider that you dial, with no internet in between. All "
         "other hosts get TLS in any case. To change it later: `set ppp.trusted_line`.",
     ),

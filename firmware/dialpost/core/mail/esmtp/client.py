@@ -10,7 +10,7 @@ Every message submitted comes back in exactly one `Finished`, whatever happens, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from dialpost.core.errors import ProtocolError
@@ -22,7 +22,7 @@ from dialpost.core.mail.esmtp.mailing import Mailing
 from dialpost.core.mail.esmtp.opening import Opening
 from dialpost.core.mail.esmtp.phases import Phase, Step
 from dialpost.core.mail.esmtp.replies import ReplyReader
-from dialpost.core.mail.esmtp.wire import ContentRequest, Ended, EtrnAnswered, Event, Wire
+from dialpost.core.mail.esmtp.wire import AtrnAnswered, ContentRequest, Ended, EtrnAnswered, Event, Wire
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import ConnectSettings, OutgoingMessage, SessionFate
 
@@ -37,6 +37,7 @@ _PHASE_WAIT_S = {
     Phase.LOGIN: 180.0,  # RFC 4954 §4
 }
 _ETRN_WAIT_S = 300.0
+_ATRN_WAIT_S = 600.0  # RFC 2645 §5.3: the server may have to collect the mail first
 _ETRN_NAME = re.compile(r"[@#]?[\x21-\x7e]+\Z")
 
 
@@ -63,18 +64,22 @@ class EsmtpClient:
         tls: bool = False,
         verified: bool = False,
         trace: Callable[[str], None] | None = None,
+        nonce: str = "",
     ) -> None:
         """`tls`: the connection is inside TLS from the first byte; `verified`: with a checked certificate.
 
-        `trace` gets each line of the dialogue, secrets masked and content left out.
+        `trace` gets each line of the dialogue, secrets masked and content left out. `nonce`: for a login that needs
+        one, printable ASCII never used before.
         """
         self._settings = settings
         self._host = host
         self._wire = Wire(trace)
         self._replies = ReplyReader()
-        self._opening = Opening(settings, self._wire, tls=tls, verified=verified)
+        self._opening = Opening(settings, self._wire, tls=tls, verified=verified, nonce=nonce)
         self._mailing: Mailing | None = None
         self._etrn_name: str | None = None
+        self._awaits_atrn = False
+        self._turned_input = bytearray()
         self.early_refused = ""
         """The name for which the server did not do ETRN before EHLO; it is asked again after EHLO."""
         self.answers = 0  # replies so far: the driver's clock for the next one starts from here
@@ -109,7 +114,7 @@ class EsmtpClient:
     @property
     def is_idle(self) -> bool:
         """Whether the session is open and nothing is under way: time for `submit`, `etrn` or `quit`."""
-        if self._etrn_name is not None:
+        if self._etrn_name is not None or self._awaits_atrn:
             return False
         is_open = self.phase is Phase.OPEN and self._mailing is not None and self._mailing.is_idle
         return is_open or self.phase is Phase.EARLY
@@ -126,6 +131,8 @@ class EsmtpClient:
             return Waiting(self.phase.value, _PHASE_WAIT_S[self.phase])
         if self.phase is not Phase.OVER and self._etrn_name is not None:
             return Waiting("ETRN", _ETRN_WAIT_S)
+        if self.phase is Phase.OPEN and self._awaits_atrn:
+            return Waiting("ATRN", _ATRN_WAIT_S)
         if self.phase is Phase.OVER or self._mailing is None:
             return None
         limit_s = self._mailing.wait_s
@@ -190,6 +197,23 @@ class EsmtpClient:
             self._wire.tell(EtrnAnswered(name, Reply(501, ("ETRN can't ask for such a name",), "5.5.4")))
         return self._wire.take_events()
 
+    def atrn(self, domains: Sequence[str]) -> None:
+        """Ask for the mail of these domains over this connection (none: those of the login); only while `is_idle`.
+
+        After 250 nothing more is read: `take_turned_input` and all that follows belong to a server.
+        """
+        assert self.is_idle
+        self._awaits_atrn = True
+        self._wire.send_line(f"ATRN {','.join(domains)}".rstrip().encode())
+
+    def _has_turned(self) -> bool:
+        return self.phase is Phase.TURNED
+
+    def take_turned_input(self) -> bytes:
+        """What the server sent behind its 250 to ATRN; it is returned only once."""
+        data, self._turned_input = bytes(self._turned_input), bytearray()
+        return data
+
     def quit(self) -> list[Event]:
         """End the session with QUIT; call only while `is_idle`.
 
@@ -210,6 +234,9 @@ class EsmtpClient:
         sent this.
         """
         self._wire.unheard_bytes = unheard_bytes
+        if self._has_turned():
+            self._turned_input += data
+            return []
         try:
             for reply in [] if self.is_over else self._replies.receive(data):
                 if self.is_over:
@@ -219,6 +246,9 @@ class EsmtpClient:
                 self.answers += 1
                 self._wire.note_reply(reply)
                 self._take(reply)
+                if self._has_turned():
+                    self._turned_input += self._replies.unread
+                    break
             if self.phase is Phase.HANDSHAKE and self._replies.holds_input:
                 raise ProtocolError("the server sent clear text after it agreed to STARTTLS")
         except ProtocolError as error:
@@ -267,7 +297,7 @@ class EsmtpClient:
         (RFC 5321 §3.8)."""
         if reply.code == 421:
             return True
-        if self._mailing is None or self._etrn_name is not None:
+        if self._mailing is None or self._etrn_name is not None or self._awaits_atrn:
             return self._wire.heard_bytes >= self._wire.put_bytes
         return self._mailing.wait_s is None or self._mailing.is_asked(reply)
 
@@ -283,6 +313,11 @@ class EsmtpClient:
         elif self._etrn_name is not None and reply.code != 421:
             name, self._etrn_name = self._etrn_name, None
             self._wire.tell(EtrnAnswered(name, reply))
+        elif self._awaits_atrn and reply.code != 421:
+            self._awaits_atrn = False
+            self._wire.tell(AtrnAnswered(reply))
+            if reply.code == 250:
+                self._opening.step(Step.TURNED)
         elif self._mailing.wait_s is None:
             self._take_unasked(self._mailing, reply)
         else:

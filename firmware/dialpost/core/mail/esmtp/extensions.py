@@ -22,6 +22,7 @@ class Extensions:
     size_limit: int = 0
     starttls: bool = False
     etrn: bool = False
+    atrn: bool = False
     auth: frozenset[str] = frozenset()
 
 
@@ -46,5 +47,6 @@ def read_extensions(reply: Reply) -> Extensions:
         size_limit=(whole_number(limit[0]) or 0) if limit else 0,
         starttls="STARTTLS" in found,
         etrn="ETRN" in found,
+        atrn="ATRN" in found,
         auth=frozenset(found.get("AUTH", [])),
     )

@@ -1,4 +1,5 @@
-"""Logging in: the choice of mechanism, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5).
+"""Logging in: the choice of mechanism, and its dialogue (RFC 4954, RFC 4616 PLAIN, RFC 2195 CRAM-MD5,
+RFC 7677 SCRAM-SHA-256).
 
 Name and password are sent in clear text only if the configuration says so.
 """
@@ -11,9 +12,16 @@ import hmac
 
 from dialpost.core.config.model import AuthMechanism
 from dialpost.core.errors import ProtocolError
+from dialpost.core.mail.inbound.scram import ScramSha256
 
-_WORDS = {AuthMechanism.PLAIN: "PLAIN", AuthMechanism.LOGIN: "LOGIN", AuthMechanism.CRAM_MD5: "CRAM-MD5"}
+_WORDS = {
+    AuthMechanism.PLAIN: "PLAIN",
+    AuthMechanism.LOGIN: "LOGIN",
+    AuthMechanism.CRAM_MD5: "CRAM-MD5",
+    AuthMechanism.SCRAM_SHA_256: "SCRAM-SHA-256",
+}
 _CLEAR = (AuthMechanism.PLAIN, AuthMechanism.LOGIN)
+_BY_CHALLENGE = (AuthMechanism.SCRAM_SHA_256, AuthMechanism.CRAM_MD5)
 CLEAR_WORDS = frozenset(_WORDS[mechanism] for mechanism in _CLEAR)
 """Mechanisms that send the password itself."""
 
@@ -30,9 +38,9 @@ def mechanisms_to_try(
     if choice is not AuthMechanism.AUTO:
         order: tuple[AuthMechanism, ...] = (choice,)
     elif verified and tls:
-        order = (*_CLEAR, AuthMechanism.CRAM_MD5)
+        order = (*_CLEAR, *_BY_CHALLENGE)
     else:
-        order = (AuthMechanism.CRAM_MD5, *_CLEAR)
+        order = (*_BY_CHALLENGE, *_CLEAR)
     return tuple(
         mechanism
         for mechanism in order
@@ -43,8 +51,10 @@ def mechanisms_to_try(
 class Login:
     """One attempt: the first line, then an answer to each challenge."""
 
-    def __init__(self, mechanism: AuthMechanism, user: str, password: str) -> None:
+    def __init__(self, mechanism: AuthMechanism, user: str, password: str, nonce: str = "") -> None:
+        """`nonce`: printable ASCII, never used before; only SCRAM needs one."""
         self._mechanism = mechanism
+        self._scram = ScramSha256(user, password, nonce)
         self._user = user.encode()
         self._password = password.encode()
         self._round = 0
@@ -54,8 +64,15 @@ class Login:
         """The mechanism's name on the wire."""
         return _WORDS[self._mechanism]
 
+    @property
+    def is_proved(self) -> bool:
+        """Whether the server may say now that the login succeeded: with SCRAM, only after it proved itself."""
+        return self._mechanism is not AuthMechanism.SCRAM_SHA_256 or self._scram.is_proved
+
     def begin(self) -> bytes:
         """The AUTH line, without CRLF."""
+        if self._mechanism is AuthMechanism.SCRAM_SHA_256:
+            return b"AUTH SCRAM-SHA-256 " + base64.b64encode(self._scram.first())
         if self._mechanism is AuthMechanism.PLAIN:
             return b"AUTH PLAIN " + base64.b64encode(b"\0" + self._user + b"\0" + self._password)
         return b"AUTH " + self.word.encode()
@@ -69,10 +86,17 @@ class Login:
             # The prompts' wording differs between servers; their order doesn't.
             return base64.b64encode(self._user if self._round == 1 else self._password)
         if self._mechanism is AuthMechanism.CRAM_MD5 and self._round == 1:
-            try:
-                nonce = base64.b64decode(challenge.strip(), validate=True)
-            except (binascii.Error, ValueError):
-                raise ProtocolError("the server's CRAM-MD5 challenge is not base64") from None
-            digest = hmac.new(self._password, nonce, "md5").hexdigest()
+            digest = hmac.new(self._password, self._decoded(challenge), "md5").hexdigest()
             return base64.b64encode(self._user + b" " + digest.encode())
+        if self._mechanism is AuthMechanism.SCRAM_SHA_256 and self._round == 1:
+            return base64.b64encode(self._scram.final(self._decoded(challenge)))
+        if self._mechanism is AuthMechanism.SCRAM_SHA_256 and self._round == 2:
+            self._scram.check(self._decoded(challenge))
+            return b""
         raise ProtocolError(f"the server asks for more than AUTH {self.word} has")
+
+    def _decoded(self, challenge: str) -> bytes:
+        try:
+            return base64.b64decode(challenge.strip(), validate=True)
+        except (binascii.Error, ValueError):
+            raise ProtocolError(f"the server's {self.word} challenge is not base64") from None

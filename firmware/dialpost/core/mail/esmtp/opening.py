@@ -33,7 +33,7 @@ class SessionRefused:
 class Opening:
     """Holds the phase of the session and does its first part."""
 
-    def __init__(self, settings: ConnectSettings, wire: Wire, *, tls: bool, verified: bool) -> None:
+    def __init__(self, settings: ConnectSettings, wire: Wire, *, tls: bool, verified: bool, nonce: str) -> None:
         self.phase = Phase.GREETING
         self.extensions = Extensions()
         self.is_early = False  # ETRN came before EHLO
@@ -42,6 +42,7 @@ class Opening:
         self._wire = wire
         self._tls = tls
         self._verified = verified
+        self._nonce = nonce
         self._login: Login | None = None
         self._mechanisms: list[AuthMechanism] = []
         self._is_cancelled = False
@@ -168,7 +169,7 @@ class Opening:
         if self._settings.trust is Trust.IN_USE:
             ways = f"the server offers: {offered}" if offered else "the server offers no login without TLS"
             return (
-                "ppp.trusted_line is true: there is no TLS on the line, and a password goes by CRAM-MD5 only, but "
+                "ppp.trusted_line is true: there is no TLS on the line, and a password goes as a digest only, but "
                 f"{ways}. Set ppp.trusted_line to false, or tls to starttls for this host alone"
             )
         if not offered:
@@ -185,7 +186,7 @@ class Opening:
 
     def _try_next_mechanism(self) -> None:
         self._is_cancelled = False
-        self._login = Login(self._mechanisms.pop(0), self._settings.user, self._settings.password)
+        self._login = Login(self._mechanisms.pop(0), self._settings.user, self._settings.password, self._nonce)
         self._wire.send_line(self._login.begin(), shown=f"AUTH {self._login.word} ...")
 
     def _auth(self, reply: Reply) -> SessionRefused | None:
@@ -193,6 +194,8 @@ class Opening:
         if reply.is_completion:
             if self._is_cancelled:
                 raise ProtocolError(f"the server accepted a login that was cancelled: {reply}")
+            if not self._login.is_proved:
+                raise ProtocolError("the server does not prove that it knows the password")
             self._open()
             return None
         if reply.is_intermediate:
@@ -215,7 +218,7 @@ class Opening:
 
     def _mechanism_refused(self, reply: Reply) -> SessionRefused | None:
         """Try the next mechanism; after a refused name or password, only one more: hosts count wrong passwords."""
-        by = "" if self._settings.trust is not Trust.IN_USE else " by CRAM-MD5, the only one with ppp.trusted_line"
+        by = "" if self._settings.trust is not Trust.IN_USE else " as a digest, the only way with ppp.trusted_line"
         refused = SessionRefused(SessionFate.LOGIN_REFUSED, f"the server refused the login{by}", reply)
         tells_of_the_way = reply.code in _MECHANISM_REFUSED or self._is_cancelled
         if not self._mechanisms or (self.refused is not None and not tells_of_the_way):

@@ -19,6 +19,7 @@ class Phase(Enum):
     HANDSHAKE = "TLS handshake"
     LOGIN = "AUTH under way"
     OPEN = "open for mail and ETRN"
+    TURNED = "the server has become the client (ATRN)"
     OVER = "over"
 
 
@@ -35,6 +36,7 @@ class Step(Enum):
     LOGIN_WANTED = "AUTH offered and wanted"
     LOGIN_GOES_ON = "challenge, or another mechanism"
     OPENED = "nothing more to agree on"
+    TURNED = "250 to ATRN"
     ENDED = "done, refused, closed or lost"
 
 
@@ -61,7 +63,8 @@ _ROWS: dict[Phase, dict[Step, Phase]] = {
         Step.OPENED: Phase.OPEN,
         Step.ENDED: Phase.OVER,
     },
-    Phase.OPEN: {Step.ENDED: Phase.OVER},
+    Phase.OPEN: {Step.TURNED: Phase.TURNED, Step.ENDED: Phase.OVER},
+    Phase.TURNED: {Step.ENDED: Phase.OVER},
     Phase.OVER: {},
 }
 

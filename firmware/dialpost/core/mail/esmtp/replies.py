@@ -28,6 +28,12 @@ class ReplyReader:
         self._texts: list[str] = []
         self._bytes = 0
         self._is_broken = False
+        self._ahead: list[bytes] = []
+
+    @property
+    def unread(self) -> bytes:
+        """What came with the last reply, behind it."""
+        return b"".join(reversed(self._ahead))
 
     @property
     def holds_input(self) -> bool:
@@ -50,7 +56,10 @@ class ReplyReader:
             raise
 
     def _read(self, data: bytes) -> Iterator[Reply]:
-        for piece in _lines(data):
+        self._ahead = _lines(data)
+        self._ahead.reverse()
+        while self._ahead:
+            piece = self._ahead.pop()
             self._line += piece
             if len(self._line) > MAX_LINE_BYTES:
                 raise ProtocolError("the server sends a line without end")

@@ -44,6 +44,13 @@ class EtrnAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class AtrnAnswered:
+    """The server's answer to ATRN (RFC 2645 §5). After a 250 it waits for our greeting."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The session is over: send what is waiting if that is possible without delay, and close."""
 
@@ -52,7 +59,7 @@ class Ended:
     reply: Reply | None
 
 
-Event = StartTls | Ready | Finished | EtrnAnswered | Ended
+Event = StartTls | Ready | Finished | EtrnAnswered | AtrnAnswered | Ended
 
 
 class Wire:

@@ -20,6 +20,7 @@ from dialpost.core.mail.esmtp.tls_use import after_failed_tls, tls_use
 from dialpost.core.mail.esmtp.wire import Ended, EtrnAnswered
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import (
+    AtrnDialogue,
     ConnectSettings,
     EtrnDialogue,
     HostTarget,
@@ -28,7 +29,9 @@ from dialpost.core.mail.smtp_target import (
     SessionFate,
     Trust,
 )
+from dialpost.edge.mail.smtp_client.atrn import AtrnTalk, Serve, serve_nobody
 from dialpost.edge.mail.smtp_client.driver import SessionDriver
+from dialpost.edge.mail.smtp_client.ends import added, end_of, no_address
 from dialpost.edge.mail.smtp_client.handover import Handover
 from dialpost.edge.mail.smtp_client.message_sender import MessageSender, NextMessage, OnOutcome, Report
 from dialpost.edge.mail.wire.line_socket import socket_on_line
@@ -53,6 +56,7 @@ class SmtpClient:
 
     def __init__(
         self,
+        serve_turned: Serve = serve_nobody,
         *,
         ca_file: Path | None = None,
         line: LineTrust | None = None,
@@ -61,13 +65,15 @@ class SmtpClient:
     ) -> None:
         """`ca_file`: authorities trusted besides the system's. `line`: what the owner's trust in it allows.
 
-        `is_lean`: each byte of a TLS handshake costs.
+        `is_lean`: each byte of a TLS handshake costs. `serve_turned`: for connections that ATRN has turned.
         """
         self.room = room
         self._line = line
         self._memory = TlsMemory(ca_file, is_lean=is_lean)
         self._lessons: dict[tuple[str, int], set[Lesson]] = {}
         self._talks: set[SessionDriver] = set()
+        self._atrn: AtrnTalk | None = None
+        self._serve_turned = serve_turned
         self._past_up = 0
         self._past_down = 0
         self._past_tls = TlsCost()
@@ -180,6 +186,27 @@ class SmtpClient:
             early_failed=early_failed,
         )
 
+    async def atrn(self, target: HostTarget, settings: ConnectSettings, domains: Sequence[str]) -> AtrnDialogue:
+        """Ask for the mail of these domains by ATRN (RFC 2645); `serve_turned` takes it over the same connection.
+
+        A cancellation closes the connection; what was acknowledged is safe.
+        """
+        talk = self._atrn = AtrnTalk(domains, self._serve_turned)
+        try:
+            return talk.result(await self._converse(target, settings, talk.run))
+        finally:
+            self._atrn = None
+
+    @property
+    def atrn_patience_ends_s(self) -> float:
+        """Until when the ATRN session is worth waiting for if nothing else keeps a paid line up (monotonic)."""
+        return inf if self._atrn is None else self._atrn.patience_ends_s
+
+    def stop_atrn(self, why: str) -> None:
+        """The ATRN session ends, as after a time-out, if it waits for the provider."""
+        if self._atrn is not None:
+            self._atrn.stop_waiting(why)
+
     def _is_worth_sharing(self, target: HostTarget, settings: ConnectSettings) -> bool:
         """Whether a second session would pay for TLS again. In clear, two sessions at once are quicker."""
         if settings.early_etrn or (
@@ -214,7 +241,7 @@ class SmtpClient:
 
     async def _converse(self, target: HostTarget, settings: ConnectSettings, work: Work) -> SessionEnd:
         """Do the work over the first address, and with the first settings, that allow it."""
-        end = _no_address(target)
+        end = no_address(target)
         for address in target.addresses[:MAX_ADDRESSES]:
             way: ConnectSettings | None = settings
             while way is not None:
@@ -231,7 +258,7 @@ class SmtpClient:
 
     def _judged(self, target: HostTarget, before: SessionEnd, end: SessionEnd) -> SessionEnd:
         """Both ends as one. If the plainer session hung as well, pipelining was not the cause: unlearn it."""
-        both = _added(before, end)
+        both = added(before, end)
         if before.learnt and not end.learnt and end.fate is SessionFate.LOST and not end.messages:
             self._lessons.pop((target.host, target.port), None)
             return replace(both, learnt="")
@@ -278,7 +305,7 @@ class SmtpClient:
             self._lessons.setdefault((talk.target.host, talk.target.port), set()).update(learnt)
             if len(self._lessons) > MAX_LESSONS:
                 del self._lessons[next(iter(self._lessons))]
-        return replace(_end_of(talk), messages=delivered)
+        return replace(end_of(talk), messages=delivered)
 
 
 async def _connect(talk: SessionDriver, address: str) -> SessionEnd | None:
@@ -316,55 +343,8 @@ async def _ask_each(
         await talk.wait()
 
 
-def _no_address(target: HostTarget) -> SessionEnd:
-    reason = f"no address is known for {target.host}"
-    return SessionEnd(SessionFate.UNREACHABLE, reason, reply=Reply(451, (reason,), "4.4.4"))
-
-
 def _key(target: HostTarget, settings: ConnectSettings) -> tuple[str, int, ConnectSettings]:
     """Sessions with equal keys are set up alike."""
     use = tls_use(target, settings)
     alike = replace(settings, tls_verify=use.verify, tls_fingerprint=use.fingerprint, early_etrn=False)
     return target.host, target.port, alike
-
-
-def _end_of(talk: SessionDriver) -> SessionEnd:
-    ended = talk.ended or Ended(SessionFate.DONE, "mail goes on in this session", None)
-    reply = ended.reply
-    if not talk.is_ready and reply is None:
-        reply = Reply(451, (ended.reason,), "4.4.2")
-    return SessionEnd(
-        fate=ended.fate,
-        reason=_in_words(ended),
-        ready=talk.is_ready,
-        connected=True,
-        bytes_up=talk.connection.bytes_up,
-        bytes_down=talk.connection.bytes_down,
-        idle_round_trips=talk.idle_round_trips,
-        reply=reply,
-        address=talk.address,
-        tls=talk.connection.tls_version,
-        learnt="; ".join(lesson.value for lesson in talk.core.lessons),
-    )
-
-
-def _in_words(ended: Ended) -> str:
-    """The reason, with the server's own words if it gave any."""
-    reply = ended.reply
-    if reply is None or ended.fate is SessionFate.LOST or ended.reason in reply.text:
-        return ended.reason
-    return f"{ended.reason}: {reply}"
-
-
-def _added(before: SessionEnd, end: SessionEnd) -> SessionEnd:
-    """The later end, with the sums of both; but a server's words are not replaced by those of a dead address."""
-    telling = before if before.connected and not end.connected else end
-    return replace(
-        telling,
-        ready=before.ready or end.ready,
-        messages=before.messages + end.messages,
-        bytes_up=before.bytes_up + end.bytes_up,
-        bytes_down=before.bytes_down + end.bytes_down,
-        idle_round_trips=before.idle_round_trips + end.idle_round_trips,
-        learnt="; ".join(filter(None, (before.learnt, end.learnt))),
-    )

@@ -13,6 +13,7 @@ import logging
 import socket
 from collections import deque
 from math import inf
+from secrets import token_urlsafe
 
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.esmtp.client import BLOCK_WAIT_S, EsmtpClient
@@ -60,7 +61,9 @@ class SessionDriver:
         self._use = tls_use(target, settings)
         self._memory = memory
         implicit = settings.tls is TlsMode.IMPLICIT
-        self.core = EsmtpClient(settings, target.host, tls=implicit, verified=self._use.is_proof, trace=trace)
+        self.core = EsmtpClient(
+            settings, target.host, tls=implicit, verified=self._use.is_proof, trace=trace, nonce=token_urlsafe()
+        )
         self.connection = Connection(self._on_data, self._on_end, room)
         self.connection.when_writable(self._progress)
         self._events: deque[Event] = deque()

@@ -72,6 +72,9 @@ class Dialogue(Connection):
         self._chunks_broken = False
         self._manners = Manners(door.config)
         self._is_over = False
+        self.messages = 0
+        self.is_whole = False
+        """Whether the client ended it with QUIT."""
         self.progress_s = loop.time()
 
     @property

@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 from dialpost.core.config.model import SmtpConfig
 from dialpost.core.mail.session import IntakePolicy, Listener, Peer
@@ -32,6 +33,20 @@ class SmtpServer:
     def __call__(self) -> Session:
         """A session for a connection just made."""
         return Session(self._door, self._running, asyncio.get_running_loop())
+
+    async def turned(self, transport: asyncio.Transport, data: bytes, tls: str) -> Session:
+        """Serve a connection that the station made itself, to its end (RFC 2645 §5.3).
+
+        `data` came already, `tls` is like "TLSv1.3" or "". Returns the session, for what it brought.
+        """
+        session = self()
+        session.peer = replace(session.peer, tls=tls)
+        transport.set_protocol(session)
+        session.connection_made(transport)
+        if data:
+            session.data_received(data)
+        await session.ended()
+        return session
 
     def abort(
         self, is_theirs: Callable[[Peer], bool], keep: Callable[[socket.socket], None] = lambda sock: None

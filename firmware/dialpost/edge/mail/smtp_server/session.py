@@ -96,7 +96,8 @@ class Session(Dialogue):
         return self._has_offered_tls or self._offers_tls()
 
     def _may_log_in(self) -> bool:
-        return bool(self.peer.tls) and self.peer.account is None
+        is_user = self.door.listener is not Listener.PROVIDER
+        return is_user and bool(self.peer.tls) and self.peer.account is None
 
     # -- TLS and login --------------------------------------------------------------------------------
 
@@ -119,6 +120,8 @@ class Session(Dialogue):
         """A login; only under TLS."""
         if not self._said_ehlo:
             return self._error(HELLO_FIRST)
+        if self.door.listener is Listener.PROVIDER:
+            return self._error(NOT_OFFERED)
         if not self.peer.tls:
             return self._error(NEEDS_TLS)
         if self.peer.account is not None or self._mail is not None:
@@ -284,6 +287,7 @@ class Session(Dialogue):
             self._turn.rests()
         if reply.is_positive:
             self._manners.message_taken()
+            self.messages += 1
             self._moves_on()
         return reply
 
@@ -313,6 +317,7 @@ class Session(Dialogue):
     async def smtp_QUIT(self, argument: bytes) -> Reply | None:
         """End the session."""
         self._forget_message()
+        self.is_whole = True
         self.give_up_quietly(BYE)
         return None
 

@@ -92,6 +92,25 @@ class Connection(asyncio.Protocol):
             return 0
         return self._heard.unheard(read=self.bytes_down, unheard_raw=self._outlet.unacknowledged)
 
+    @property
+    def sock(self) -> socket.socket | None:
+        """The socket, to be asked about; None before the connection is made."""
+        return None if self._transport is None else self._transport.get_extra_info("socket")
+
+    def hand_over(self, on_data: Callable[[bytes], None], on_end: Callable[[str | None], None]) -> None:
+        """Somebody else gets the data from here on, and hears of the end."""
+        self._on_data, self._on_end = on_data, on_end
+
+    def pause_reading(self) -> None:
+        """Leave what comes to TCP, which makes the other side wait."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take it again."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def when_writable(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time writing may continue."""
         self._on_writable = callback
@@ -143,8 +162,7 @@ class Connection(asyncio.Protocol):
     def stop_reading(self) -> None:
         """Nothing the other side sends matters any more: stop reading, so that TCP makes it stop."""
         self._is_deaf = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self.pause_reading()
 
     def hold_input(self, hold: bool) -> None:
         """Read nothing more for now, or go on: who takes the data is slower than the line."""

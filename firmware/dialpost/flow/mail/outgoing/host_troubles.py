@@ -32,12 +32,17 @@ class HostUse(Enum):
 
     OUTBOUND = "outbound"
     ETRN = "etrn"
+    ATRN = "atrn"
 
 
 def login_settings(config: Config) -> dict[HostUse, str]:
     """A digest of the settings that decide each login. On a trusted line, that trust is one of them."""
     line = (config.ppp,) if trusts_line(config) else ()
-    return {HostUse.OUTBOUND: digest(config.outbound, *line), HostUse.ETRN: digest(config.etrn, *line)}
+    return {
+        HostUse.OUTBOUND: digest(config.outbound, *line),
+        HostUse.ETRN: digest(config.etrn, *line),
+        HostUse.ATRN: digest(config.atrn, *line),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from dialpost.core.mail.outcomes import Deferred, Delivered, Outcome, Refused
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget, OutgoingMessage
 from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail.smtp_client import SmtpClient
-from dialpost.sim.provider_session import ProviderSession, Received
+from dialpost.sim.provider.session import ProviderSession, Received
+from dialpost.sim.provider.turned import Held
 
 HOSTNAME = "mail.provider.example"
 _BASE_KEYWORDS = ("SIZE 52428800", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "ETRN")
@@ -43,13 +44,26 @@ ETRN_TEXTS = {
 }
 """RFC 1985's examples (§5.3), and what occurs in the wild."""
 
+ATRN_TEXTS = {
+    250: "2.0.0 OK now reversing the connection",
+    450: "4.7.1 ATRN request refused: too soon",
+    451: "4.3.0 Unable to process the ATRN request now",
+    453: "4.3.0 You have no mail",
+    500: "5.5.1 Command unrecognised: ATRN",
+    502: "5.5.1 ATRN is not implemented here",
+    503: "5.5.1 Bad sequence of commands",
+    530: "5.7.0 Authentication required",
+}
+"""RFC 2645 §5.2."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderSettings:
     """How the provider behaves. `etrn_code` None: 253 with the true number, or 251.
 
     `start_s` passes between ETRN and its first connection, `gap_s` between two messages (each then has its own
-    connection); `connections` deliver at the same time.
+    connection); `connections` deliver at the same time. With `atrn_user` it does ATRN for that login: `atrn_code`
+    None: 250 if mail waits, else 453.
     """
 
     etrn_code: int | None = None
@@ -58,19 +72,12 @@ class ProviderSettings:
     start_s: float = 0.0
     gap_s: float = 0.0
     connections: int = 1
+    atrn_user: str = ""
+    atrn_password: str = ""
+    atrn_code: int | None = None
 
 
 _RECEIVED_AT = "Tue, 3 Nov 2026 08:00:00 +0000"
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """A message waiting at the provider. `content` has CRLF line endings."""
-
-    sender: str
-    recipients: tuple[str, ...]
-    content: bytes
-    tries: int = 0
 
 
 @dataclass(slots=True)
@@ -82,6 +89,7 @@ class Ledger:
     acknowledged: int = 0  # held messages that the station accepted
     refused: list[str] = field(default_factory=list)  # held messages that the station refused, in its words
     etrn_asked: list[str] = field(default_factory=list)
+    atrn_asked: list[str] = field(default_factory=list)
 
 
 class Provider:
@@ -93,6 +101,7 @@ class Provider:
         self.settings = settings
         self._folder = folder
         extra = [word for word in ("PIPELINING", "CHUNKING") if getattr(settings, word.lower())]
+        extra += ["ATRN", "AUTH CRAM-MD5 PLAIN"] if settings.atrn_user else []
         self.keywords = (*_BASE_KEYWORDS, *extra)
         self.ledger = Ledger()
         self.held: deque[Held] = deque()
@@ -102,7 +111,7 @@ class Provider:
         self._server: asyncio.Server | None = None
         self._sessions: WeakSet[ProviderSession] = WeakSet()
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._under_way: set[Held] = set()
+        self.under_way: set[Held] = set()
         self._seen: set[tuple[str, tuple[str, ...], bytes]] = set()
         self._number = self._asked = self._taken_in = 0
 
@@ -140,9 +149,9 @@ class Provider:
     @property
     def waiting(self) -> int:
         """The number of messages for the station, including those being delivered."""
-        return len(self.held) + len(self._under_way)
+        return len(self.held) + len(self.under_way)
 
-    # -- what its server asks: provider_session.Policy ---------------------------------------------------
+    # -- what its server asks: session.Policy ---------------------------------------------------
 
     def etrn(self, name: str) -> str:
         """The reply to ETRN; a positive one starts the deliveries."""
@@ -161,6 +170,24 @@ class Provider:
         self._seen.add(key)
         self.ledger.received.append(message)
         return f"250 2.0.0 Ok: taken as {len(self.ledger.received)}"
+
+    def password_of(self, user: str) -> str | None:
+        """Only the station has a login."""
+        return self.settings.atrn_password if user and user == self.settings.atrn_user else None
+
+    def atrn(self, domains: str, user: str) -> str:
+        """The reply to ATRN; after a 250 the session delivers what `deliverer` gives."""
+        self.ledger.atrn_asked.append(domains)
+        code = self.settings.atrn_code or (250 if self.waiting else 453)
+        if not self.settings.atrn_user:
+            code = 500
+        elif not user:
+            code = 530
+        return f"{code} {ATRN_TEXTS[code]}"
+
+    def deliverer(self) -> TurnedQueue:
+        """What is held now, for one turned connection."""
+        return TurnedQueue(self)
 
     # -- deliveries -----------------------------------------------------------------------------------
 
@@ -218,11 +245,11 @@ class Provider:
     def taken_up(self, message: Held) -> None:
         """It is on its way."""
         message.tries += 1
-        self._under_way.add(message)
+        self.under_way.add(message)
 
     def settled(self, message: Held, outcomes: tuple[Outcome, ...]) -> None:
         """The result: delivered, or waiting again."""
-        self._under_way.discard(message)
+        self.under_way.discard(message)
         refusals = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
         if any(isinstance(outcome, Deferred) for outcome in outcomes):
             self.held.append(message)
@@ -230,6 +257,41 @@ class Provider:
             self.ledger.refused += [str(outcome.reply) for outcome in refusals]
         elif all(isinstance(outcome, Delivered) for outcome in outcomes):
             self.ledger.acknowledged += 1
+
+
+class TurnedQueue:
+    """The held messages, for a connection turned round by ATRN: each is offered once."""
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._left = [*provider.held]
+
+    def next_held(self) -> Held | None:
+        """The next one that nobody else delivers."""
+        while self._left:
+            message = self._left.pop(0)
+            if message in self._provider.held:
+                self._provider.held.remove(message)
+                self._provider.taken_up(message)
+                return message
+        return None
+
+    def delivered(self, message: Held, reply: int) -> None:
+        """Acknowledged, refused or deferred."""
+        provider, ledger = self._provider, self._provider.ledger
+        provider.under_way.discard(message)
+        if reply < 300:
+            ledger.acknowledged += 1
+        elif reply >= 500:
+            ledger.refused.append(str(reply))
+        else:
+            provider.held.append(message)
+
+    def left(self, message: Held | None) -> None:
+        """It waits again."""
+        if message is not None:
+            self._provider.under_way.discard(message)
+            self._provider.held.appendleft(message)
 
 
 class _Delivery:

@@ -7,12 +7,17 @@ here. Input is handled as it arrives; the replies to one packet leave as one (RF
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import hmac
 import re
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from dialpost.edge.ground.transports import abort
+from dialpost.sim.provider.turned import Deliverer, TurnedClient
 
 MAX_LINE = 64_000
 _PATH = re.compile(r"^(?:FROM|TO):\s*<([^>]*)>\s*(.*)$", re.IGNORECASE)
@@ -39,6 +44,15 @@ class Policy(Protocol):
     def take(self, message: Received) -> str:
         """The reply to a whole message."""
 
+    def password_of(self, user: str) -> str | None:
+        """Who may log in."""
+
+    def atrn(self, domains: str, user: str) -> str:
+        """The reply to ATRN of this user ("" = not logged in), code and text."""
+
+    def deliverer(self) -> Deliverer:
+        """The queue for the connection that a 250 to ATRN has turned round."""
+
 
 class ProviderSession(asyncio.Protocol):
     """Speaks the server's side of ESMTP with the station."""
@@ -50,6 +64,9 @@ class ProviderSession(asyncio.Protocol):
         self._replies: list[str] = []
         self._reset()
         self._wants: Callable[[], bool] = self._line
+        self._user = ""
+        self._challenge = b""
+        self._turned: TurnedClient | None = None
 
     def _reset(self) -> None:
         self._sender: str | None = None
@@ -69,7 +86,14 @@ class ProviderSession(asyncio.Protocol):
         if self._transport is not None:
             abort(self._transport)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._turned is not None:
+            self._turned.connection_lost()
+
     def data_received(self, data: bytes) -> None:
+        if self._turned is not None:
+            self._turned.data_received(data)
+            return
         self._buffer += data
         while self._wants():
             pass
@@ -189,6 +213,45 @@ class ProviderSession(asyncio.Protocol):
     def _do_etrn(self, rest: str) -> None:
         self._say("503 5.5.1 Not in a transaction" if self._sender is not None else self._policy.etrn(rest))
 
+    def _do_auth(self, rest: str) -> None:
+        way, _, first = rest.partition(" ")
+        if way.upper() == "CRAM-MD5":
+            self._challenge = f"<{secrets.token_hex(8)}@{self._policy.hostname}>".encode()
+            self._wants = self._digest
+            self._say(f"334 {base64.b64encode(self._challenge).decode()}")
+        elif way.upper() == "PLAIN" and first:
+            _, user, password = (_decoded(first) + "\0\0").split("\0")[:3]
+            self._logged_in(user, is_right=self._policy.password_of(user) == password)
+        else:
+            self._say("504 5.5.4 CRAM-MD5, or PLAIN with its response")
+
+    def _digest(self) -> bool:
+        end = self._buffer.find(b"\r\n")
+        if end < 0:
+            return False
+        user, _, digest = _decoded(self._buffer[:end].decode("ascii", "replace")).rpartition(" ")
+        del self._buffer[: end + 2]
+        self._wants = self._line
+        password = self._policy.password_of(user)
+        wanted = "" if password is None else hmac.new(password.encode(), self._challenge, "md5").hexdigest()
+        self._logged_in(user, is_right=bool(wanted) and digest == wanted)
+        return True
+
+    def _logged_in(self, user: str, *, is_right: bool) -> None:
+        self._user = user if is_right else ""
+        self._say("235 2.7.0 Welcome" if is_right else "535 5.7.8 Wrong user or password")
+
+    def _do_atrn(self, rest: str) -> None:
+        reply = (
+            "503 5.5.1 Not in a transaction" if self._sender is not None else self._policy.atrn(rest, self._user)
+        )
+        self._say(reply)
+        if reply.startswith("250 ") and self._transport is not None:
+            self._flush()
+            self._turned = TurnedClient(self._transport, self._policy.hostname, self._policy.deliverer())
+            self._turned.data_received(bytes(self._buffer))
+            self._buffer.clear()
+
     def _do_rset(self, rest: str) -> None:
         self._reset()
         self._say("250 2.0.0 Ok")
@@ -204,3 +267,11 @@ class ProviderSession(asyncio.Protocol):
         self._flush()
         if self._transport is not None:
             self._transport.close()
+
+
+def _decoded(text: str) -> str:
+    """From base64; "" if it is none."""
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""
