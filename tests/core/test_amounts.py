@@ -12,6 +12,7 @@ from dialpost.core.amounts import (
     about_span,
     bytes_in,
     count_words,
+    minutes_count,
     minutes_words,
     moment_words,
     money,
@@ -178,3 +179,5 @@ def test_minutes_money_and_counts() -> None:
     assert [minutes_words(seconds) for seconds in (0, 30, 60, 63, 720)] == ["0", "0.5", "1", "1.1", "12"]
     assert (money(0.4, "EUR"), money(12, "")) == ("0.40 EUR", "12.00")
     assert [count_words(number, "message") for number in (0, 1, 2)] == ["0 messages", "1 message", "2 messages"]
+    assert [count_words(number, "entry is", "entries are") for number in (1, 2)] == ["1 entry is", "2 entries are"]
+    assert [minutes_count(seconds) for seconds in (30, 60, 120)] == ["0.5 minutes", "1 minute", "2 minutes"]

@@ -56,14 +56,20 @@ def minutes_words(seconds: float) -> str:
     return f"{seconds / _MINUTE_S:.1f}".removesuffix(".0")
 
 
+def minutes_count(seconds: float) -> str:
+    """A number of minutes with its unit: 1 minute, 12 minutes, 0.5 minutes."""
+    number = minutes_words(seconds)
+    return f"{number} {'minute' if number == '1' else 'minutes'}"
+
+
 def money(amount: float, currency: str) -> str:
     """An amount with its currency, "" if none is configured: 0.40 EUR."""
     return f"{amount:.2f} {currency}".rstrip()
 
 
-def count_words(number: int, one: str) -> str:
-    """ "1 message", "3 messages"."""
-    return f"{number} {one if number == 1 else one + 's'}"
+def count_words(number: int, one: str, many: str = "") -> str:
+    """ "1 message", "3 messages"; with `many` also what agrees: "1 message is", "3 messages are"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def whole_number(text: str) -> int | None:

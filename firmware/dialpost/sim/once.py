@@ -218,7 +218,7 @@ class Once:
 
 
 def _count_words(where: str, counted: Count, waiting_words: str) -> str:
-    words = f"{counted.delivered} of {counted.expected} messages {where} arrived"
+    words = f"{counted.delivered} of {count_words(counted.expected, 'message')} {where} arrived"
     faults = [
         f"{counted.duplicates} duplicated" if counted.duplicates else "",
         f"{counted.damaged} damaged" if counted.damaged else "",

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from dialpost.core.amounts import count_words
 from dialpost.core.config.model import Config
 from dialpost.core.control.accounts import MailFate
 from dialpost.core.errors import AccountError, NotFoundError, StorageError
@@ -180,7 +181,7 @@ class AccountService:
         """
         account = self._get(name)
         count, size = await asyncio.to_thread(self._mailboxes.contents, account.name)
-        holds = f"The mailbox of {account.name} holds {_messages(count)} ({size} bytes)."
+        holds = f"The mailbox of {account.name} holds {count_words(count, 'message')} ({size} bytes)."
         if fate is None:
             raise AccountError(
                 f"{holds} Nothing was deleted. Say what to do with them: --keep-mail, --archive or --purge."
@@ -203,7 +204,7 @@ class AccountService:
 
     async def _settle_mail(self, name: str, count: int, fate: MailFate) -> str:
         """Archive, purge or keep the mail of a deleted account; returns what happened, in words."""
-        done, mailbox = f"Account {name} deleted.", f"Its mailbox ({_messages(count)})"
+        done, mailbox = f"Account {name} deleted.", f"Its mailbox ({count_words(count, 'message')})"
         try:
             if fate is MailFate.ARCHIVE:
                 return f"{done} {mailbox} is now in {await asyncio.to_thread(self._mailboxes.archive, name)}."
@@ -377,10 +378,6 @@ class AccountService:
 
     def _digest(self, password: str) -> bytes:
         return hmac.digest(self._session_key, password.encode("utf-8", "surrogatepass"), "sha256")
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count} messages"
 
 
 _NOBODY = "{SCRAM-SHA-256}20000,bm9ib2R5J3Mgc2FsdC4uLg==,AAAA,AAAA"

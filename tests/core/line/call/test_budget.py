@@ -163,14 +163,14 @@ def test_usage_tells_each_limit() -> None:
     assert usage(BudgetConfig(), Spent()) == ["0 minutes used today", "0 minutes used this month"]
     assert call_limits(BudgetConfig(minutes_per_call=5)) == ["a call may last 5 minutes"]
     assert used_words(BudgetConfig(minutes_per_call=5), Spent(), Limit.CALL_MINUTES) == (
-        "5 minutes are the most a call may last"
+        "5 minutes is the most a call may last"
     )
 
 
 def test_limits_of_a_call() -> None:
     assert call_limits(BudgetConfig()) == []
     config = BudgetConfig(minutes_per_call=240.5, limit_per_call=1, currency="EUR")
-    assert used_words(config, Spent(), Limit.CALL_MINUTES) == "240.5 minutes are the most a call may last"
+    assert used_words(config, Spent(), Limit.CALL_MINUTES) == "240.5 minutes is the most a call may last"
     assert call_limits(config) == [
         "a call may last 240.5 minutes",
         "a call may cost 1.00 EUR",

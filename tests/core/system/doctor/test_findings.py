@@ -301,10 +301,10 @@ def test_a_host_name_the_world_knows() -> None:
 @pytest.mark.parametrize(
     ("after_s", "severity", "words"),
     [
-        (-1, FAULT, "it expired 1 days ago"),
+        (-1, FAULT, "it expired 1 day ago"),
         (0, WARNING, "it expires in 0 days"),
         (86_400 - 1, WARNING, "it expires in 0 days"),
-        (86_400, WARNING, "it expires in 1 days"),
+        (86_400, WARNING, "it expires in 1 day"),
         (86_400 * 30 - 1, WARNING, "it expires in 29 days"),
         (86_400 * 30, OK, "made here"),
     ],

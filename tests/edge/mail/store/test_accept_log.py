@@ -332,7 +332,7 @@ async def test_a_lost_database_beside_a_log_in_use(rig: Rig) -> None:
     for name in ("queue.db", "queue.db-wal", "queue.db-shm"):
         (there / name).unlink(missing_ok=True)
     after = await Rig.open(there)
-    assert "1 messages are held because the queue database lost their entries" in after.store.opening_report[-1]
+    assert "1 message is held because the queue database lost the entries" in after.store.opening_report[-1]
     assert (await recover(after)).sentences == ()
     found = await after.store.get(message.queue_id)
     assert found is not None

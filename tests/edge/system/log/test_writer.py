@@ -15,7 +15,7 @@ import pytest
 from dialpost.edge.system.log import writer as log_writer
 from dialpost.edge.system.log.writer import LogWriter
 
-LOST = re.compile(r"WARNING (\d+) lines of the log were lost: nobody read it")
+LOST = re.compile(r"WARNING (\d+) lines? of the log (?:was|were) lost: nobody read it")
 
 
 class Pipe:

@@ -161,7 +161,7 @@ def test_the_call_ends_between_messages_when_the_time_is_over() -> None:
     async def scene(rig: Rig) -> None:
         record = await rig.call()
         assert (record.hangup_reason, record.sent) == (HangUpReason.BUDGET_SPENT, 3)
-        assert "5 minutes are the most a call may last" in record.hangup_detail
+        assert "5 minutes is the most a call may last" in record.hangup_detail
         assert "budget.minutes_per_call" in record.hangup_detail
         assert record.online_s == pytest.approx(300.0), "asked for at 293 s; the third message ends at 300"
         assert any(line.startswith("the budget is spent: ") for line in rig.said)

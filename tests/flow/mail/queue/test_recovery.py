@@ -173,7 +173,7 @@ async def test_a_recipient_whose_row_is_lost_is_not_finished(rig: Rig, state: Re
     await lose_rows(rig, "address = 'eve@far.example'")
     report = await Recovery(rig.store, rig.spool).run()
     assert (report.removed, report.incomplete) == (0, 1)
-    assert ["lost some of their recipients" in sentence for sentence in report.sentences] == [True]
+    assert ["lost some of the recipients" in sentence for sentence in report.sentences] == [True]
     assert sorted(rig.spool.ids()) == [message.queue_id, whole.queue_id]
     (shown,) = await rig.store.listing(states={HELD}, limit=9)
     assert (shown.queue_id, shown.recipients[-1].address) == (message.queue_id, "")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from math import ceil, floor, inf, isfinite
 
-from dialpost.core.amounts import minutes_words, money
+from dialpost.core.amounts import minutes_count, minutes_words, money
 from dialpost.core.config.line import BudgetConfig
 from dialpost.core.json_value import JsonObject, JsonValue
 
@@ -199,8 +199,8 @@ def usage(config: BudgetConfig, spent: Spent) -> list[str]:
         (config.minutes_per_day, spent.day_s, "today"),
         (config.minutes_per_month, spent.month_s, "this month"),
     ):
-        limit = f" of {minutes_words(minutes * 60)}" if minutes else ""
-        found.append(f"{minutes_words(used_s)}{limit} minutes used {when}")
+        of_limit = f"{minutes_words(used_s)} of {minutes_count(minutes * 60)}" if minutes else minutes_count(used_s)
+        found.append(f"{of_limit} used {when}")
     has_price = config.cost_per_minute or config.cost_per_call
     for most, used, when in (
         (config.limit_per_day, spent.day_cost, "today"),
@@ -217,7 +217,7 @@ def call_limits(config: BudgetConfig) -> list[str]:
     """The limits of a single call, one item each."""
     found = []
     if config.minutes_per_call:
-        found.append(f"a call may last {minutes_words(config.minutes_per_call * 60)} minutes")
+        found.append(f"a call may last {minutes_count(config.minutes_per_call * 60)}")
     if config.limit_per_call:
         found.append(f"a call may cost {money(config.limit_per_call, config.currency)}")
     return found
@@ -248,7 +248,7 @@ def used_words(config: BudgetConfig, spent: Spent, limit: Limit) -> str:
     wanted = "today" if limit in {Limit.DAY_MINUTES, Limit.DAY_COST} else "this month"
     verb = "used" if limit in {Limit.DAY_MINUTES, Limit.MONTH_MINUTES} else "spent"
     if limit is Limit.CALL_MINUTES:
-        return f"{minutes_words(config.minutes_per_call * 60)} minutes are the most a call may last"
+        return f"{minutes_count(config.minutes_per_call * 60)} is the most a call may last"
     if limit is Limit.CALL_COST:
         return f"{money(config.limit_per_call, config.currency)} is the most a call may cost"
     return next(text for text in usage(config, spent) if text.endswith(f"{verb} {wanted}"))

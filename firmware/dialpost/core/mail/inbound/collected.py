@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from dialpost.core.amounts import count_words
 from dialpost.core.json_value import JsonObject, JsonValue
 
 
@@ -78,7 +79,7 @@ class Collected:
 
     def sentence(self) -> str:
         """What happened, on one line."""
-        count = "1 message" if self.messages == 1 else f"{self.messages} messages"
+        count = count_words(self.messages, "message")
         parts = [count] if self.messages or self.fate is CollectFate.DONE else []
         parts += ["nothing waits"] if self.fate is CollectFate.NOTHING and not self.words else []
         parts += [f"{self.held} held there"] if self.held else []

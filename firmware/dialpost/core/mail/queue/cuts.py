@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dialpost.core.amounts import size_words, span_words
+from dialpost.core.amounts import count_words, size_words, span_words
 from dialpost.core.json_value import JsonObject, JsonValue
 
 LEAST_CARRIED_BYTES = 16_384
@@ -133,11 +133,11 @@ _BROKE, _NEXT = "the connection broke ", " The next try is "
 
 def _cut_words(history: CutHistory) -> str:
     return (
-        f"{_BROKE}{history.cuts} times before it was acknowledged, after about "
+        f"{_BROKE}{count_words(history.cuts, 'time')} before it was acknowledged, after about "
         f"{size_words(history.carried_bytes)} of {size_words(history.wire_size)} at most."
     )
 
 
 def _when_words(history: CutHistory) -> str:
     calls, seconds = hold_of(history)
-    return f"after {calls} calls or {span_words(seconds)}, or after a call that sent as many bytes."
+    return f"after {count_words(calls, 'call')} or {span_words(seconds)}, or after a call that sent as many bytes."

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
+from dialpost.core.amounts import count_words
 from dialpost.core.config.model import Config, EtrnUse, Via
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import POSTMASTER, Directory
@@ -85,9 +86,9 @@ def _validity(subject: str, facts: CertificateFacts, now_s: float, renew: str) -
     if now_s < facts.not_before_s:
         yield fault(subject, "it is not valid yet", "Check the clock, or get a certificate that is valid now.")
     elif days < 0:
-        yield fault(subject, f"it expired {-days} days ago: mail programs refuse it", renew)
+        yield fault(subject, f"it expired {count_words(-days, 'day')} ago: mail programs refuse it", renew)
     elif days < SOON_DAYS:
-        yield warning(subject, f"it expires in {days} days", renew)
+        yield warning(subject, f"it expires in {count_words(days, 'day')}", renew)
 
 
 def disk(free_bytes: int, reserve_bytes: int, max_message_bytes: int) -> Finding:
@@ -203,8 +204,10 @@ def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Fin
             whose = "mail for postmaster" if name == POSTMASTER else "mail of a deleted account"
             yield warning(
                 "accounts",
-                f"{messages} messages are in the mailbox {name}, which has no account ({whose})",
-                f"To read them: dialpost account add {name}. To get rid of them, delete that account with --purge.",
+                f"{count_words(messages, 'message is', 'messages are')} in the mailbox {name}, which has no "
+                f"account ({whose})",
+                f"To read this mail: dialpost account add {name}. To get rid of it, delete that account with "
+                "--purge.",
             )
 
 

@@ -21,6 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dialpost.core.amounts import count_words
 from dialpost.edge.ground.durable import sync
 from dialpost.edge.mail.store import salvage, schema
 from dialpost.edge.mail.store.accept_log import AcceptLog, restore_rows
@@ -94,8 +95,9 @@ def _open(path: Path, body_numbers: Numbers, other_numbers: Numbers, log: Accept
         first, known_from = _reserve_ids(connection, body_numbers, other_numbers)
         if log is not None and (held := restore_rows(connection, log, known_from)):
             report.append(
-                f"{held} messages are held because the queue database lost their entries; they may have been "
-                "delivered already. `dialpost queue list --held` shows them: release those that were not."
+                f"{count_words(held, 'message is', 'messages are')} held because the queue database lost the "
+                "entries. This mail may have been delivered already. `dialpost queue list --held` shows it: "
+                "release what was not."
             )
         _lengthen_log(path)
         with contextlib.suppress(OSError):  # a file that stays only makes the next start check again

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dialpost.core.amounts import count_words
 from dialpost.core.errors import DialpostError
 from dialpost.core.json_text import parse_json
 from dialpost.core.mail.queue.ids import queue_id
@@ -39,11 +40,11 @@ class Salvaged:
     @property
     def report(self) -> tuple[str, ...]:
         """The sentences for the operator."""
-        sentences = [f"{self.messages} messages still to be sent or delivered were recovered from it."]
+        recovered = count_words(self.messages, "message was", "messages were")
+        sentences = [f"{recovered} recovered from it, still to be sent or delivered."]
         if self.without_body:
-            sentences.append(
-                f"{len(self.without_body)} entries whose message is no longer on the card were left out."
-            )
+            left_out = count_words(len(self.without_body), "entry was", "entries were")
+            sentences.append(f"{left_out} left out, because the message is no longer on the card.")
         sentences += [
             f"{queue_id(number)}: {lost} of its recipients could not be read; it is held for them."
             for number, lost in self.incomplete

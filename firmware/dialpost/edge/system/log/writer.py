@@ -18,6 +18,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+from dialpost.core.amounts import count_words
 from dialpost.core.logged_faults import bare, kind_of
 
 MOST_QUEUED = 2000
@@ -46,7 +47,8 @@ class _Kind:
     withheld: int = 0
 
     def words(self, key: str) -> str:
-        return f"{self.level} {self.withheld} more lines like this in {WINDOW_S:.0f} s: {key}"
+        more = count_words(self.withheld, "more line")
+        return f"{self.level} {more} like this in {WINDOW_S:.0f} s: {key}"
 
 
 class LogWriter(logging.Handler):
@@ -133,7 +135,8 @@ class LogWriter(logging.Handler):
                 self._is_idle = False
                 most = min(len(self._lines), _MOST_AT_ONCE)
                 lines, lost = b"".join(self._lines.popleft() for _ in range(most)), self.lost
-            if lost and self._write(f"WARNING {lost} lines of the log were lost: nobody read it\n".encode()):
+            words = count_words(lost, "line of the log was", "lines of the log were")
+            if lost and self._write(f"WARNING {words} lost: nobody read it\n".encode()):
                 with self._some:
                     self.lost -= lost
             self._write(lines)

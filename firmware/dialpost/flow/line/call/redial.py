@@ -24,6 +24,7 @@ import math
 import time
 from collections.abc import Callable
 
+from dialpost.core.amounts import count_words
 from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import CallConfig
 from dialpost.core.errors import StorageError
@@ -97,7 +98,7 @@ class Redials:
         if self._timer is None:
             return call_bar.SHORT if self.bar.reason else ""
         left_s = max(0.0, self._timer.when() - asyncio.get_running_loop().time())
-        more = f", then up to {self.left} more times" if self.left is not None else ""
+        more = "" if self.left is None else f", then up to {count_words(self.left, 'more time')}"
         why = f" ({self._why})" if self._why else ""
         return f"redialling {self._moment(left_s)}{more}{why}"
 

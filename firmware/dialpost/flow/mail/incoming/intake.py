@@ -10,8 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from math import ceil
 from typing import Protocol
 
+from dialpost.core.amounts import count_words
 from dialpost.core.config.model import Config, LinkKind
 from dialpost.core.errors import StorageError, StorageFullError
 from dialpost.core.line_peers import is_line, served_at_once
@@ -187,7 +189,7 @@ class Intake:
         async with self._throttle.turn(peer.address):
             wait_s = self._throttle.wait_s(peer.address, name)
             if wait_s > 0:
-                text = f"Too many failed logins: try again in {wait_s:.0f} seconds"
+                text = f"Too many failed logins: try again in {count_words(ceil(wait_s), 'second')}"
                 return self._refuse(peer, "AUTH", Reply(454, (text,), "4.7.0"))
             account = await self._accounts.verify(name, password)
             if account is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dialpost.core.address import parse_mailbox
+from dialpost.core.amounts import count_words
 from dialpost.core.control.queue import MOST_LISTED, Done, Message, Recipient
 from dialpost.core.errors import AddressError, ControlError, NotFoundError
 from dialpost.core.mail.envelope import QueueId
@@ -194,7 +195,8 @@ class QueueControl:
         if not count:
             raise ControlError(f"{message.queue_id} has no recipient that waits. {_standing(message)}")
         return Done(
-            count=count, words=f"{message.queue_id} is retried at the next opportunity ({_recipients(count)})."
+            count=count,
+            words=f"{message.queue_id} is retried at the next opportunity ({count_words(count, 'recipient')}).",
         )
 
     async def hold(self, queue_id: str, address: str | None = None) -> Done:
@@ -235,7 +237,7 @@ class QueueControl:
                 f"spool/{message.queue_id}: send it on by hand, then delete it."
             )
         maillog.operator(message.queue_id, action=move.done, count=count)
-        return Done(count=count, words=f"{message.queue_id}: {_recipients(count)} {move.done}.")
+        return Done(count=count, words=f"{message.queue_id}: {count_words(count, 'recipient')} {move.done}.")
 
     async def _get(self, text: str) -> MessageRecord:
         number = queue_number(text.strip())
@@ -334,7 +336,3 @@ def _standing(message: MessageRecord) -> str:
     """The states of its recipients, for the refusal of an impossible request."""
     states = sorted({recipient.state.value for recipient in message.recipients})
     return f"It is {' and '.join(states)}."
-
-
-def _recipients(count: int) -> str:
-    return "1 recipient" if count == 1 else f"{count} recipients"

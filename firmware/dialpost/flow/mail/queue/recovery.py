@@ -26,6 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
+from dialpost.core.amounts import count_words
 from dialpost.core.errors import StorageError
 from dialpost.core.mail.envelope import QueueId
 from dialpost.core.mail.queue.records import Entry, RecipientState
@@ -99,29 +100,16 @@ class RecoveryReport:
     @property
     def sentences(self) -> tuple[str, ...]:
         """One sentence for each kind of trouble."""
-        said = []
-        if self.set_aside:
-            said.append(
-                f"{self.set_aside} messages without a queue entry were set aside (set-aside/). Look at them: each "
-                "has a note beside it; forward those that matter by hand."
+        said = [
+            words(number)
+            for number, words in (
+                (self.set_aside, _set_aside_words),
+                (self.unconfirmed, _unconfirmed_words),
+                (self.incomplete, _incomplete_words),
+                (self.held, _held_words),
             )
-        if self.unconfirmed:
-            said.append(
-                f"{self.unconfirmed} messages had arrived but were not yet acknowledged when the station "
-                "stopped; they were set aside (set-aside/unconfirmed/). Their senders retry "
-                f"automatically, and the copies are removed after {KEPT_UNCONFIRMED_DAYS} days."
-            )
-        if self.incomplete:
-            said.append(
-                f"{self.incomplete} messages are held because the card lost some of their recipients. `dialpost "
-                "queue list --held` shows them; their headers may name the recipients. Forward those that matter, "
-                "then delete them."
-            )
-        if self.held:
-            said.append(
-                f"{self.held} messages are held because their content is missing or damaged on the card. "
-                "`dialpost queue list` shows them; ask the senders to send them again, then delete them."
-            )
+            if number
+        ]
         return (*said, *self.faults)
 
 
@@ -208,6 +196,36 @@ class Recovery:
             elif actual != size:
                 found.append((queue_id, f"Its content is damaged: {actual} bytes instead of {size}."))
         return found
+
+
+def _set_aside_words(number: int) -> str:
+    return (
+        f"{count_words(number, 'message was', 'messages were')} set aside (set-aside/), without an entry in "
+        "the queue. Look there: each has a note beside it; forward by hand what matters."
+    )
+
+
+def _unconfirmed_words(number: int) -> str:
+    return (
+        f"{count_words(number, 'message was', 'messages were')} set aside (set-aside/unconfirmed/), not yet "
+        "acknowledged when the station stopped. Whoever sent this mail retries automatically, and the copies are "
+        f"removed after {KEPT_UNCONFIRMED_DAYS} days."
+    )
+
+
+def _incomplete_words(number: int) -> str:
+    return (
+        f"{count_words(number, 'message is', 'messages are')} held because the card lost some of the recipients. "
+        "`dialpost queue list --held` shows this mail; the header may name the recipients. Forward what matters, "
+        "then delete it."
+    )
+
+
+def _held_words(number: int) -> str:
+    return (
+        f"{count_words(number, 'message is', 'messages are')} held because the content is missing or damaged on "
+        "the card. `dialpost queue list --held` shows this mail: ask for it to be sent again, then delete it."
+    )
 
 
 _INCOMPLETE = "The card lost a recipient; the message's header may name it."
