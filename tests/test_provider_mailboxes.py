@@ -12,11 +12,13 @@ from pathlib import Path
 
 from box_rig import Addresses, Rig, letter
 from dialpost.core.config.model import BudgetConfig, Config, InboundConfig, MailboxConfig, MailboxKind, TlsMode
+from dialpost.core.control import inbound as api
+from dialpost.core.control.serving import answer_here
 from dialpost.core.mail.inbound.collected import CollectFate, Way
 from dialpost.edge.mail.wire.outlet import no_limit
 from dialpost.edge.mail.wire.tls import TlsMemory
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
-from dialpost.provider_mailboxes import MailboxParts, configured_boxes, mailbox_collectors
+from dialpost.provider_mailboxes import ProviderMail, configured_boxes
 from dialpost.sim.pop3 import Box, Manners, Pop3Server
 
 BOX = MailboxConfig(
@@ -60,10 +62,10 @@ def config_of(rig: Rig, *boxes: MailboxConfig, **changes: object) -> Config:
     return replace(rig.config, inbound=InboundConfig(mailbox=boxes), **changes)  # type: ignore[arg-type]
 
 
-def collectors(rig: Rig, config: Config) -> tuple[MailboxCollector, ...]:
-    parts = MailboxParts(
+def provider_mail(rig: Rig, config: Config) -> ProviderMail:
+    return ProviderMail(
+        config,
         rig.store.boxes,
-        rig.intake,
         rig.accounts,
         rig.letters,
         Here(),
@@ -72,8 +74,12 @@ def collectors(rig: Rig, config: Config) -> tuple[MailboxCollector, ...]:
         UTC,
         lambda: rig.now_s,
         lambda: False,
+        intake=rig.intake,
     )
-    return mailbox_collectors(config, parts)
+
+
+def collectors(rig: Rig, config: Config) -> tuple[MailboxCollector, ...]:
+    return provider_mail(rig, config).collectors()
 
 
 async def test_a_configured_mailbox_is_collected(tmp_path: Path) -> None:
@@ -87,6 +93,13 @@ async def test_a_configured_mailbox_is_collected(tmp_path: Path) -> None:
         assert (result.messages, result.held) == (1, 1)
         assert rig.copies() == {("anna", "hello"): 1}
         assert len(rig.letters.written) == 1
+        methods = provider_mail(rig, config).methods()
+        [left] = await answer_here(methods, api.LIST)
+        assert (left.mailbox, left.subject, left.recipients) == ("office", "big", ("anna@clinic.example",))
+        assert left.state == "held" and "by hand" in left.words
+        assert "next call" in (await answer_here(methods, api.FETCH, id=left.id)).words
+        assert (await collector.collect()).messages == 1
+        assert rig.copies()["anna", "big"] == 1 and await answer_here(methods, api.LIST) == ()
 
 
 async def test_a_wrong_login_and_a_wrong_port_say_what_to_do(tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
+from typing import Protocol
 
-from dialpost.core.config.model import Config, MailboxConfig, MailboxKind, TlsMode
+from dialpost.core.config.model import Config, LinkKind, MailboxConfig, MailboxKind, TlsMode
+from dialpost.core.control.serving import Served
+from dialpost.core.mail.envelope import Envelope
 from dialpost.core.mail.esmtp.tls_use import TlsUse, tls_use
+from dialpost.core.mail.inbound.boxes import BoxUid
 from dialpost.core.mail.inbound.collected import Way
 from dialpost.core.mail.inbound.dialogue import BoxLogin, MailboxDialogue
 from dialpost.core.mail.inbound.imap.client import ImapDialogue
@@ -19,23 +23,32 @@ from dialpost.core.mail.inbound.owner import OwnerRule
 from dialpost.core.mail.inbound.picking import Limits
 from dialpost.core.mail.inbound.pop3.client import Pop3Dialogue
 from dialpost.core.mail.queue import big_messages
+from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.routing import without_auto
+from dialpost.core.mail.session import MessageSink, Peer
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 from dialpost.edge.mail.collecting.connection import BoxSession
 from dialpost.edge.mail.wire.outlet import Room
 from dialpost.edge.mail.wire.tls import TlsMemory
+from dialpost.edge.system.clock import Clock, zone_of
+from dialpost.flow.mail.inbound.control import BoxNotes as NotesForControl
+from dialpost.flow.mail.inbound.control import InboundControl
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
 from dialpost.flow.mail.inbound.session import Box, BoxNotes, BoxTools, Letters
 from dialpost.flow.mail.inbound.taking import Accounts, Intake
 from dialpost.flow.mail.needs import HostAddresses
 
 
-@dataclass(frozen=True, slots=True)
-class MailboxParts:
-    """What the collectors share with the rest of the station."""
+class StoredNotes(BoxNotes, NotesForControl, Protocol):
+    """The part of the store about mailboxes."""
 
-    notes: BoxNotes
-    intake: Intake
+
+@dataclass(slots=True)
+class ProviderMail:
+    """The mailboxes of a configuration. `intake` is set before a call begins: it is made after what calls need."""
+
+    config: Config
+    notes: StoredNotes
     accounts: Accounts
     letters: Letters
     addresses: HostAddresses
@@ -45,26 +58,66 @@ class MailboxParts:
     wall_clock: Callable[[], float]
     clock_trusted: Callable[[], bool]
     on_shared: Callable[[str], None] = lambda name: None
+    intake: Intake | None = None
+
+    def collectors(self) -> tuple[MailboxCollector, ...]:
+        """One for each mailbox, in the order of the configuration."""
+        tools = BoxTools(
+            self.notes, self, self.accounts, self.letters, self._limits, self.wall_clock, self._big_words
+        )
+        return tuple(self._collector(box, tools) for box in self.config.inbound.mailbox)
+
+    def methods(self) -> dict[str, Served]:
+        """What the operator sees and decides: `inbound.list` ..."""
+        boxes = configured_boxes(self.config)
+        return InboundControl(self.notes, boxes, self._limits, self.wall_clock, self._big_words).methods()
+
+    async def begin_collected(self, peer: Peer, envelope: Envelope, taken: BoxUid) -> MessageSink | Reply:
+        """The intake's."""
+        assert self.intake is not None
+        return await self.intake.begin_collected(peer, envelope, taken)
+
+    @property
+    def _big_words(self) -> str:
+        return big_messages.when_words(self.config.budget)
+
+    def _limits(self) -> Limits:
+        budget = self.config.budget
+        now = datetime.fromtimestamp(self.wall_clock(), self.zone) if self.clock_trusted() else None
+        is_open = big_messages.is_open(budget, now)
+        return Limits(self.config.smtp.max_message_bytes, None if is_open else budget.big_message_bytes)
+
+    def _collector(self, box: MailboxConfig, tools: BoxTools) -> MailboxCollector:
+        tls = without_auto(box.tls)
+
+        def opened(target: HostTarget) -> BoxSession:
+            token = Path(box.token_file).read_text(errors="replace").strip() if box.token_file else ""
+            use = _use(target, box, tls)
+
+            def dialogue() -> MailboxDialogue:
+                return _dialogue(box, tls, token, verified=use.is_proof)
+
+            scale = self.config.outbound.timeout_scale
+            return BoxSession(dialogue, target, tls, use, self.memory, room=self.room, timeout_scale=scale)
+
+        return MailboxCollector(_box(self.config, box), tools, self.addresses, opened, self.on_shared)
 
 
-def mailbox_collectors(config: Config, parts: MailboxParts) -> tuple[MailboxCollector, ...]:
-    """One for each mailbox, in the order of the configuration."""
-
-    def limits() -> Limits:
-        now = datetime.fromtimestamp(parts.wall_clock(), parts.zone) if parts.clock_trusted() else None
-        is_open = big_messages.is_open(config.budget, now)
-        return Limits(config.smtp.max_message_bytes, None if is_open else config.budget.big_message_bytes)
-
-    tools = BoxTools(
-        parts.notes,
-        parts.intake,
-        parts.accounts,
-        parts.letters,
-        limits,
-        parts.wall_clock,
-        big_messages.when_words(config.budget),
+def provider_mail(
+    config: Config,
+    notes: StoredNotes,
+    accounts: Accounts,
+    letters: Letters,
+    addresses: HostAddresses,
+    clock: Clock,
+    room: Room,
+) -> ProviderMail:
+    """For a station; `room` as in edge/mail/wire/outlet."""
+    memory = TlsMemory(is_lean=config.link.kind is LinkKind.MODEM)
+    zone = zone_of(config.schedule.timezone)
+    return ProviderMail(
+        config, notes, accounts, letters, addresses, memory, room, zone, clock.wall_s, clock.is_trusted
     )
-    return tuple(_collector(config, box, tools, parts) for box in config.inbound.mailbox)
 
 
 def configured_boxes(config: Config) -> tuple[Box, ...]:
@@ -84,22 +137,6 @@ def _box(config: Config, box: MailboxConfig) -> Box:
         box.port_used,
         OwnerRule.of_box(address, box.recipient_header, box.user, domains),
     )
-
-
-def _collector(config: Config, box: MailboxConfig, tools: BoxTools, parts: MailboxParts) -> MailboxCollector:
-    tls = without_auto(box.tls)
-
-    def opened(target: HostTarget) -> BoxSession:
-        token = Path(box.token_file).read_text(errors="replace").strip() if box.token_file else ""
-        use = _use(target, box, tls)
-
-        def dialogue() -> MailboxDialogue:
-            return _dialogue(box, tls, token, verified=use.is_proof)
-
-        scale = config.outbound.timeout_scale
-        return BoxSession(dialogue, target, tls, use, parts.memory, room=parts.room, timeout_scale=scale)
-
-    return MailboxCollector(_box(config, box), tools, parts.addresses, opened, parts.on_shared)
 
 
 def _use(target: HostTarget, box: MailboxConfig, tls: TlsMode) -> TlsUse:

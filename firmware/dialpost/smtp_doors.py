@@ -7,6 +7,7 @@ Part of the station's wiring.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
@@ -19,6 +20,9 @@ from dialpost.edge.ground.transports import close_server
 from dialpost.edge.mail import listeners
 from dialpost.edge.mail.smtp_client.atrn import Served
 from dialpost.edge.mail.smtp_server import SmtpServer, smtp_protocol_factory
+from dialpost.edge.system import descriptors
+
+_log = logging.getLogger(__name__)
 
 
 class SmtpDoors:
@@ -29,6 +33,15 @@ class SmtpDoors:
         self._from_the_line: list[SmtpServer] = []
         self._for_turned: SmtpServer | None = None
         self.addresses: list[tuple[Listener, str, int]] = []
+
+    @property
+    def most_connections(self) -> int:
+        """As configured, or fewer if the process may not have as many descriptors."""
+        wanted = self._config.smtp.max_connections
+        most = descriptors.connections_for(wanted)
+        if most < wanted:
+            _log.warning("connections: file descriptors for %s only", most)
+        return most
 
     async def open(
         self,

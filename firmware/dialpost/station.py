@@ -8,7 +8,6 @@ the call and the flush, which record their outcomes; the database last.
 from __future__ import annotations
 
 import contextlib
-import logging
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -35,7 +34,6 @@ from dialpost.edge.mail.maildir import Maildirs
 from dialpost.edge.mail.resolver import Resolver
 from dialpost.edge.mail.smtp_client import SmtpClient
 from dialpost.edge.mail.spool import LOG_BYTES, Spool
-from dialpost.edge.system import descriptors
 from dialpost.edge.system.card.meter import CardMeter
 from dialpost.edge.system.card.spare_room import SpareRoom
 from dialpost.edge.system.clock import Clock, zone_of
@@ -76,10 +74,10 @@ from dialpost.flow.system.update_news import UpdateNews
 from dialpost.inbound_ways import inbound_plan
 from dialpost.modem_line import configured_link, expected_rate_bps, in_vain, line_forecasts, line_pace
 from dialpost.opening import Opening, keep_room
+from dialpost.provider_mailboxes import provider_mail
 from dialpost.smtp_doors import SmtpDoors
 from dialpost.station_status import StationStatus
 
-_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -206,6 +204,9 @@ class Station:
             clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
             on_held=self.flush.wake,
         )  # fmt: skip
+        self.provider_mail = provider_mail(
+            config, self.store.boxes, self.accounts, self.bouncer, self.resolver, clock, self.pace.outbound_room
+        )
         self.budget = Budget(
             config.budget, self.store, zone=zone, clock_trusted=clock.is_trusted, wall_clock=clock.wall_s
         )
@@ -216,14 +217,12 @@ class Station:
         self.calls = self._make_calls()
         self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
-        most_connections = descriptors.connections_for(config.smtp.max_connections)
-        if most_connections < config.smtp.max_connections:
-            _log.warning("connections: file descriptors for %s only", most_connections)
         self.intake = Intake(
             config, self.accounts, self.store, self.spool, self.mailboxes, activity=self.inbound, pace=self.pace,
-            on_accepted=self._accepted, as_held=self.big_messages.as_held, most_connections=most_connections,
-            line_trust=self.line_trust,
+            on_accepted=self._accepted, as_held=self.big_messages.as_held,
+            most_connections=self._smtp.most_connections, line_trust=self.line_trust,
         )  # fmt: skip
+        self.provider_mail.intake = self.intake
         self.intake.line_rate(expected_rate_bps(config))
         # A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically.
         waits_for = "the next try" if config.link.kind is LinkKind.GATEWAY else "the next call"
@@ -309,7 +308,7 @@ class Station:
         self._background.once("Recovery", self._recover)
         await self._smtp.open(self.intake, self.tls, inherited, self._running)
         methods = control_methods(self.calls, self.store, self)
-        methods |= queue_methods(self.queue) | account_methods(self.accounts)
+        methods |= queue_methods(self.queue) | account_methods(self.accounts) | self.provider_mail.methods()
         methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store, self._pin_allowed)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)

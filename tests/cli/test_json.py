@@ -26,6 +26,7 @@ ASKED = {
     "call budget": (),
     "call learned": (),
     "queue list": (),
+    "inbound list": (),
     "account list": (),
     "alias list": (),
     "config compare": ("1",),
@@ -53,7 +54,7 @@ def test_json_has_its_form(
     printed = json.loads(capsys.readouterr().out)
     form: Any = COMMANDS[name].json
     found: object = from_json(form, printed)
-    assert found or name in {"call history", "queue list", "account list", "alias list"}
+    assert found or name in {"call history", "queue list", "inbound list", "account list", "alias list"}
 
 
 def test_a_list_of_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -47,6 +47,8 @@ COMMANDS = [
     ["queue", "list"],
     ["queue", "show", "D0000001"],
     ["queue", "retry", "D0000001"],
+    ["inbound", "list"],
+    ["inbound", "fetch", "3f9a1c20"],
     ["trace", "a@b.example"],
     ["status"],
     ["call", "history"],
@@ -58,7 +60,7 @@ COMMANDS = [
     ["account", "list"],
     ["alias", "list"],
 ]
-WITH_JSON = [command for command in COMMANDS if command[1:2] not in (["retry"], ["cancel"])]
+WITH_JSON = [command for command in COMMANDS if command[1:2] not in (["retry"], ["cancel"], ["fetch"])]
 WITH_JSON += [["config", "history"], ["config", "compare", "1"]]  # as text they are never cut
 CONFIG = '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
 

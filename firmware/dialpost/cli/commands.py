@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "call": ("dialpost.cli.line.call", "dial now, hang up, show past calls and their cost"),
     "queue": ("dialpost.cli.mail.queue", "list waiting messages; retry, hold, release or delete them"),
     "trace": ("dialpost.cli.mail.queue", "where a message is, in words"),
+    "inbound": ("dialpost.cli.mail.inbound", "list mail left in mailboxes at providers; fetch or drop it"),
     "account": ("dialpost.cli.mail.account", "manage mailboxes"),
     "alias": ("dialpost.cli.mail.account", "manage aliases and groups"),
     "config": ("dialpost.cli.config.file", "check, show, explain and change the configuration"),

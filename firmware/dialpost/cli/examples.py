@@ -27,6 +27,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("dialpost trace anna@clinic.example", "find messages from or to an address"),
         ("dialpost trace D0000001", "find one message"),
     ),
+    "inbound": (
+        ("dialpost inbound list", "messages left at providers, and why"),
+        ("dialpost inbound fetch 3f9a1c20", "get one with the next call"),
+        ("dialpost inbound drop 3f9a1c20", "delete one there; asks first"),
+    ),
     "account": (
         ("dialpost account add anna --full-name 'Anna Berger'", "create a mailbox; asks for the password"),
         ("dialpost account edit anna --quota 500M", "limit the mailbox to 500 MB"),

@@ -10,7 +10,7 @@ from cases import cases
 from dialpost import cli
 from dialpost.cli.parser import Parser, make_parser
 from dialpost.core.console import commands as console
-from dialpost.core.control import accounts, calls, config, modem, panel, queue, station
+from dialpost.core.control import accounts, calls, config, inbound, modem, panel, queue, station
 from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS, Act
 from dialpost.core.control.table import METHODS
 
@@ -86,7 +86,7 @@ def test_no_listing_is_without_json(name: str) -> None:
 def test_what_the_table_says_is_asked_is_what_the_command_line_asks() -> None:
     """Each method stands in a module of cli/, and each that stands there is in the table."""
     by_constant: dict[Any, Any] = {}
-    for module in (accounts, calls, config, modem, panel, queue, station):
+    for module in (accounts, calls, config, inbound, modem, panel, queue, station):
         subject = module.__name__.rpartition(".")[2]
         by_constant |= {
             (subject, name): value.name for name, value in vars(module).items() if value in module.METHODS

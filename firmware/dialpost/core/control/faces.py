@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialpost.core.control import accounts, calls, config, local, modem, panel, queue, station
+from dialpost.core.control import accounts, calls, config, inbound, local, modem, panel, queue, station
 from dialpost.core.control.declared import Declared
 
 
@@ -58,6 +58,9 @@ COMMANDS: dict[str, Act] = {
     "queue release": _asks(queue.RELEASE, *_MANY),
     "queue delete": _asks(queue.SHOW, queue.DELETE, *_MANY),
     "trace": _shows(queue.TRACE),
+    "inbound list": _shows(inbound.LIST),
+    "inbound fetch": _asks(inbound.FETCH),
+    "inbound drop": _asks(inbound.DROP),
     "account add": _asks(accounts.ADD),
     "account passwd": _asks(accounts.PASSWD),
     "account edit": _asks(accounts.EDIT),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dialpost.core.control import accounts, calls, config, modem, panel, queue, station
+from dialpost.core.control import accounts, calls, config, inbound, modem, panel, queue, station
 from dialpost.core.control.declared import Declared
 
 SUBJECTS: dict[str, tuple[Declared, ...]] = {
     "The station": station.METHODS,
     "Calls": calls.METHODS,
     "The queue": queue.METHODS,
+    "Mail at providers": inbound.METHODS,
     "Accounts and aliases": accounts.METHODS,
     "The configuration": config.METHODS,
     "The panel": panel.METHODS,

@@ -62,6 +62,8 @@ def test_what_fails_again_and_again_is_held() -> None:
         assert (note.tries, note.noted_s) == (number, 9)
         assert note.state is (BoxState.HELD if number == MOST_TRIES else BoxState.TRIED)
     assert note is not None and note.why == "fetching it failed 5 times: cut"
+    wanted = failed_once_more(of(BoxState.WANTED), 500, "cut", 9)
+    assert (wanted.state, wanted.tries) == (BoxState.WANTED, 1), "the operator's wish outlives a cut"
 
 
 def test_why_it_is_held_in_words() -> None:

@@ -72,8 +72,9 @@ def is_held(message: BoxMessage, note: BoxNote | None, limits: Limits) -> bool:
 
 def failed_once_more(note: BoxNote | None, size: int, words: str, now_s: int) -> BoxNote:
     """The note about a message whose fetch failed."""
-    tried = replace(note or BoxNote(BoxState.TRIED, size), state=BoxState.TRIED, size=size, noted_s=now_s)
-    tried = replace(tried, tries=tried.tries + 1)
+    before = note or BoxNote(BoxState.TRIED, size)
+    state = before.state if before.state is BoxState.WANTED else BoxState.TRIED
+    tried = replace(before, state=state, size=size, tries=before.tries + 1, noted_s=now_s)
     if tried.tries < MOST_TRIES:
         return tried
     return replace(tried, state=BoxState.HELD, why=f"fetching it failed {MOST_TRIES} times: {words}")
