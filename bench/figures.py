@@ -35,6 +35,7 @@ class Amounts:
     on_slow_card: dict[int, int]  # sessions -> messages, on the simulated slow card
     lone: int  # messages sent one by one to it
     cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
+    hub_waiting: tuple[int, ...] = ()  # messages that wait at the hub for other stations
     strangers: int = 0  # made-up providers of the model of a call
 
 
@@ -51,6 +52,7 @@ FULL = Amounts(
     on_fast_disk={1: 200, 10: 500, 50: 600},
     on_slow_card={1: 100, 10: 300, 50: 600},
     lone=60,
+    hub_waiting=(20, 20_000, 200_000),
     strangers=100,
 )
 QUICK = Amounts(
@@ -66,6 +68,7 @@ QUICK = Amounts(
     on_fast_disk={1: 100, 10: 400, 50: 600},
     on_slow_card={1: 40, 10: 100, 50: 200},
     lone=20,
+    hub_waiting=(20, 2000),
     cells=("C/postfix-2/off",),
     strangers=10,
 )

@@ -33,6 +33,7 @@ from commands import commands
 from empty_call import empty_calls
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
+from hub import hub
 from memory import memory
 from speed import large_queue, rate
 from writes import writes
@@ -64,6 +65,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "empty-call": empty_calls,
     "call-model": call_model,
     "calls-model": calls_model,
+    "hub": hub,
     "image": image,
 }
 
@@ -114,6 +116,8 @@ def lacking(section: str) -> str:
         return ""
     if section == "image":
         return image_needs()
+    if section == "hub":
+        return missing(servers=("hub", "hub-exim"))
     needs = missing(servers=("postfix",), commands=("mke2fs", "losetup", "debugfs"))
     devices = [name for name in ("fuse", "loop-control") if not Path("/dev", name).exists()]
     if section == "card" and devices and not needs:

@@ -27,21 +27,24 @@ def fetch(
     context: AtHost,
     *,
     domains: str = "",
+    asking: Callable[[], None] = lambda: None,
     first: Callable[[], None] = lambda: None,
 ) -> Handed:
-    """One whole exchange over TLS. `first` is called when the first content has come."""
+    """One whole exchange over TLS. `asking` is called before ATRN, `first` when the first content has come."""
     client = smtplib.SMTP_SSL("127.0.0.1", port, "station.example", timeout=60, context=context)
     client.login(user, password)
+    asking()
     code, said = client.docmd("ATRN", domains)
     handed = Handed(f"{code} {said.decode()}")
     assert isinstance(client.sock, socket.socket)
     if code == 250:
-        _serve(client.sock, handed, first)
+        serve(client.sock, handed, first)
     client.close()
     return handed
 
 
-def _serve(sock: socket.socket, handed: Handed, first: Callable[[], None]) -> None:
+def serve(sock: socket.socket, handed: Handed, first: Callable[[], None]) -> None:
+    """Be the server of one connection until QUIT, or until the other side has gone."""
     lines = sock.makefile("rb")
 
     def say(text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -87,6 +88,12 @@ class EtrnHub(Postfix):
         parse_config(STATION + done.stdout)
         return done.stdout
 
+    def add_all(self, ports: Mapping[str, int]) -> None:
+        """Very many stations at once, as add-station would write them one by one."""
+        lines = (f"{domain} station:[127.0.0.1]:{port}\n" for domain, port in ports.items())
+        (self._etc / "stations").write_text("".join(lines))
+        self._chroot.run("postmap", "-c", self._etc, f"hash:{self._etc}/stations")
+
     def stations(self) -> str:
         return (self._etc / "stations").read_text()
 
@@ -116,12 +123,12 @@ class MailboxHub(Postfix):
         (self._etc / "master.cf").write_text(filled("mailbox/master.cf", **listen) + _VIRTUAL)
         self._dovecot_etc = self._etc.parent / "dovecot"
         self._dovecot_etc.mkdir()
-        self._mail = directory / "stations"
-        self._mail.mkdir()
-        self._mail.chmod(0o777)
+        self.mailboxes = directory / "stations"
+        self.mailboxes.mkdir()
+        self.mailboxes.chmod(0o777)
         dovecot = {
             "/etc/dovecot": str(self._dovecot_etc),
-            "/var/mail/stations": str(self._mail),
+            "/var/mail/stations": str(self.mailboxes),
             "/var/spool/postfix/private": str(private),
             "/etc/ssl/certs/hub.example.net.pem": str(issued.certificate),
             "/etc/ssl/private/hub.example.net.key": str(issued.key),
@@ -159,7 +166,7 @@ class MailboxHub(Postfix):
 
     def waiting_script(self) -> str:
         """What the kit's script for monitoring says."""
-        return _waiting("mailbox", self._mail)
+        return _waiting("mailbox", self.mailboxes)
 
 
 def _waiting(kind: str, spool: Path) -> str:
