@@ -36,6 +36,8 @@ class Amounts:
     lone: int  # messages sent one by one to it
     cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
     hub_waiting: tuple[int, ...] = ()  # messages that wait at the hub for other stations
+    hub_stations: int = 0  # that call it at once, while it is killed so often:
+    hub_kills: int = 0
     strangers: int = 0  # made-up providers of the model of a call
 
 
@@ -53,6 +55,8 @@ FULL = Amounts(
     on_slow_card={1: 100, 10: 300, 50: 600},
     lone=60,
     hub_waiting=(20, 20_000, 200_000),
+    hub_stations=50,
+    hub_kills=20,
     strangers=100,
 )
 QUICK = Amounts(
@@ -69,6 +73,8 @@ QUICK = Amounts(
     on_slow_card={1: 40, 10: 100, 50: 200},
     lone=20,
     hub_waiting=(20, 2000),
+    hub_stations=6,
+    hub_kills=3,
     cells=("C/postfix-2/off",),
     strangers=10,
 )

@@ -34,6 +34,7 @@ from empty_call import empty_calls
 from emulated import image
 from figures import FULL, HEADING, QUICK, Amounts, Row, show
 from hub import hub
+from hub_kills import hub_kills
 from memory import memory
 from speed import large_queue, rate
 from writes import writes
@@ -66,6 +67,7 @@ SECTIONS: dict[str, Callable[[Path, Amounts], list[Row]]] = {
     "call-model": call_model,
     "calls-model": calls_model,
     "hub": hub,
+    "hub-kills": hub_kills,
     "image": image,
 }
 
@@ -116,7 +118,7 @@ def lacking(section: str) -> str:
         return ""
     if section == "image":
         return image_needs()
-    if section == "hub":
+    if section in {"hub", "hub-kills"}:
         return missing(servers=("hub", "hub-exim"))
     needs = missing(servers=("postfix",), commands=("mke2fs", "losetup", "debugfs"))
     devices = [name for name in ("fuse", "loop-control") if not Path("/dev", name).exists()]

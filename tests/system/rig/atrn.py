@@ -29,13 +29,21 @@ def fetch(
     domains: str = "",
     asking: Callable[[], None] = lambda: None,
     first: Callable[[], None] = lambda: None,
+    source: str = "127.0.0.1",
+    handed: Handed | None = None,
 ) -> Handed:
-    """One whole exchange over TLS. `asking` is called before ATRN, `first` when the first content has come."""
-    client = smtplib.SMTP_SSL("127.0.0.1", port, "station.example", timeout=60, context=context)
+    """One whole exchange over TLS. `asking` is called before ATRN, `first` when the first content has come.
+
+    `handed`: filled as messages come, for who wants to know them also when the connection breaks.
+    """
+    client = smtplib.SMTP_SSL(
+        "127.0.0.1", port, "station.example", timeout=60, context=context, source_address=(source, 0)
+    )
     client.login(user, password)
     asking()
     code, said = client.docmd("ATRN", domains)
-    handed = Handed(f"{code} {said.decode()}")
+    handed = handed or Handed("")
+    handed.reply = f"{code} {said.decode()}"
     assert isinstance(client.sock, socket.socket)
     if code == 250:
         serve(client.sock, handed, first)
