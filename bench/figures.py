@@ -36,8 +36,8 @@ class Amounts:
     lone: int  # messages sent one by one to it
     cells: tuple[str, ...] = ()  # of the matrix of calls, as patterns (call_cells); none: all
     hub_waiting: tuple[int, ...] = ()  # messages that wait at the hub for other stations
-    hub_stations: int = 0  # that call it at once, while it is killed so often:
-    hub_kills: int = 0
+    hub_stations: int = 0  # that call it at once,
+    hub_kills: int = 0  # while it is killed this many times
     strangers: int = 0  # made-up providers of the model of a call
 
 
