@@ -4,7 +4,7 @@ import pytest
 
 from cases import cases
 from dialpost.core.line import shaping as line_shaping
-from dialpost.core.line.shaping import SLOW_BPS, Standing, commands, in_flight_bytes, mtu_for, shape
+from dialpost.core.line.shaping import SLOW_BPS, SURE_BPS, Standing, commands, in_flight_bytes, mtu_for, shape
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,13 @@ def test_what_is_in_flight_is_in_packets_of_the_configured_size() -> None:
 
 
 def test_the_kernel_is_tuned_only_for_a_slow_line() -> None:
-    tuned = line_shaping.tunables(line_shaping.shape(33_600))
-    assert tuned == {
-        "/sys/module/tcp_vegas/parameters/alpha": 16,
-        "/sys/module/tcp_vegas/parameters/beta": 24,
-        "/proc/sys/net/ipv4/tcp_early_retrans": 0,
-    }
+    """Where nothing but Vegas limits what is in flight, it does."""
+    vegas = "/sys/module/tcp_vegas/parameters/"
+    for rate_bps, packets in ((33_600, (1000, 1000, 1000)), (SURE_BPS + 1, (16, 24, 1))):
+        assert line_shaping.tunables(line_shaping.shape(rate_bps)) == {
+            **{f"{vegas}{name}": value for name, value in zip(("alpha", "beta", "gamma"), packets, strict=True)},
+            "/proc/sys/net/ipv4/tcp_early_retrans": 0,
+        }
     assert line_shaping.tunables(line_shaping.shape(1_000_000)) == {}
 
 

@@ -38,10 +38,16 @@ LEAST_RTO_S = 3
 them)."""
 QUEUE_PACKETS = 30
 """The transmit queue: ppp interfaces start with 3 packets, and would drop what a second connection sends."""
-VEGAS_PACKETS = (16, 24)
-"""Vegas' alpha and beta (the defaults are 2 and 4): how far it lets the round trip grow. It mistakes the queue in
-the other direction for its own and backs off: with the defaults, outbound mail fell to a third of a line that
-inbound mail kept busy. edge/mail/wire/outlet limits what is in flight instead."""
+VEGAS_PACKETS = {"alpha": 16, "beta": 24, "gamma": 1}
+"""Of Vegas (alpha's and beta's defaults are 2 and 4): how far it lets the round trip grow, gamma at the start. It
+mistakes the queue in the other direction for its own and backs off: with the defaults, outbound mail fell to a
+third of a line that inbound mail kept busy.
+"""
+_NEVER = 1000
+VEGAS_IDLE = dict.fromkeys(VEGAS_PACKETS, _NEVER)
+"""Up to SURE_BPS, where edge/mail/wire/outlet limits what is in flight. If acknowledgements take a second behind
+the mail of many connections, 24 packets are no more than four in flight, and gamma makes it two.
+"""
 LOSS_PROBES = "/proc/sys/net/ipv4/tcp_early_retrans"
 """Off: Linux sends a reply again after a second while it has measured no round trip. Without timestamps it measures
 none if the handshake took longer than a second. At 2,400 bit/s each reply went twice."""
@@ -91,10 +97,8 @@ def tunables(line: LineShape) -> dict[str, int]:
     """Kernel parameters by their files, to be written after running `commands`: only this line uses Vegas."""
     if not line.delay_based:
         return {}
-    vegas = {
-        f"/sys/module/tcp_vegas/parameters/{name}": value
-        for name, value in zip(("alpha", "beta"), VEGAS_PACKETS, strict=True)
-    }
+    packets = VEGAS_IDLE if line.first_segments else VEGAS_PACKETS
+    vegas = {f"/sys/module/tcp_vegas/parameters/{name}": value for name, value in packets.items()}
     return vegas | {LOSS_PROBES: 0}
 
 
