@@ -109,5 +109,5 @@ class TurnedTransport(asyncio.Transport):
     def _lose(self, error: Exception | None) -> None:
         if not self.closed.is_set():
             self.closed.set()
-            assert self._protocol is not None
-            asyncio.get_running_loop().call_soon(self._protocol.connection_lost, error)
+            if self._protocol is not None:
+                asyncio.get_running_loop().call_soon(self._protocol.connection_lost, error)
