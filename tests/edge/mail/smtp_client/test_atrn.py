@@ -94,7 +94,7 @@ async def ask(
 async def deliver(provider: Provider) -> None:
     await provider.turn()
     provider.send("EHLO mail.provider.example")
-    offered = []
+    offered: list[str] = []
     while not offered or offered[-1][3] == "-":
         offered.append(await provider.heard())
     words = {line[4:].split()[0] for line in offered[1:]}
