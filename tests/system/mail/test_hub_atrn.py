@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from rig.atrn import fetch
 from rig.clients import send
-from rig.mailboxes import digest_of, maildir_files
+from rig.mailboxes import arrived, digest_of, maildir_files
 from rig.needs import needs
 from rig.processes import eventually
 from rig.servers.hubs import HUB, AtrnHub
+from rig.station import DOMAIN, Station, provider_at
 from rig.tls_sessions import AtHost, at_host, smtp_session
 
 pytestmark = [pytest.mark.system, needs("hub-exim")]
@@ -123,3 +124,32 @@ def test_a_tls_session_lives_for_a_day(work: Path) -> None:
         assert not resumed
         assert context.session is not None and context.session.ticket_lifetime_hint >= DAY_S
         assert smtp_session(hub.atrn_port, context, implicit=True)[0]
+
+
+def test_a_real_station_calls(work: Path) -> None:
+    """44 messages each way in one call, by ATRN and by its login, TLS on both connections, each once."""
+    station = Station(work / "station")
+    with AtrnHub(work / "hub") as hub:
+        password = hub.add(DOMAIN)
+        login = {"user": DOMAIN, "password": password, "tls_verify": "none"}
+        provider_at(
+            station,
+            hub.port,
+            outbound=login | {"tls": "starttls"},
+            inbound={"use": ["atrn"]},
+            atrn=login | {"host": "127.0.0.1", "port": hub.atrn_port, "tls": "implicit"},
+        )
+        with station:
+            station.add_account("anna")
+            inbound = hold(hub, DOMAIN, 44)
+            outbound = send(station.port, f"anna@{DOMAIN}", ["friend@world.example"], count=44, prefix="out")
+
+            call = station.call()
+
+            assert call.returncode == 0, call.stdout + call.stderr + station.log_text()
+            eventually(lambda: len(maildir_files(station.maildir("anna"))) >= 44)
+            eventually(lambda: len(maildir_files(hub.maildir("world.example"))) >= 44)
+            assert arrived(station.maildir("anna")) == sorted(inbound)
+            assert arrived(hub.maildir("world.example")) == sorted(outbound)
+            assert hub.waiting(DOMAIN) == 0
+            assert station.call().returncode == 0, "453, no mail, is nothing that an operator has to see"
