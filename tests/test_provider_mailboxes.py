@@ -79,7 +79,7 @@ def provider_mail(rig: Rig, config: Config) -> ProviderMail:
 
 
 def collectors(rig: Rig, config: Config) -> tuple[MailboxCollector, ...]:
-    return provider_mail(rig, config).collectors()
+    return provider_mail(rig, config).collectors(config.inbound.mailbox)
 
 
 async def test_a_configured_mailbox_is_collected(tmp_path: Path) -> None:

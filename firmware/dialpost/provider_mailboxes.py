@@ -4,7 +4,7 @@ that collects it. Part of the daemon's wiring."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -28,6 +28,7 @@ from dialpost.core.mail.routing import without_auto
 from dialpost.core.mail.session import MessageSink, Peer
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 from dialpost.edge.mail.collecting.connection import BoxSession
+from dialpost.edge.mail.collecting.partials import Partials
 from dialpost.edge.mail.wire.outlet import Room
 from dialpost.edge.mail.wire.tls import TlsMemory
 from dialpost.edge.system.clock import Clock, zone_of
@@ -60,12 +61,19 @@ class ProviderMail:
     on_shared: Callable[[str], None] = lambda name: None
     intake: Intake | None = None
 
-    def collectors(self) -> tuple[MailboxCollector, ...]:
-        """One for each mailbox, in the order of the configuration."""
+    def collectors(self, boxes: Sequence[MailboxConfig]) -> tuple[MailboxCollector, ...]:
+        """One for each of these mailboxes."""
         tools = BoxTools(
-            self.notes, self, self.accounts, self.letters, self._limits, self.wall_clock, self._big_words
+            self.notes,
+            self,
+            self.accounts,
+            self.letters,
+            self._limits,
+            self.wall_clock,
+            self._big_words,
+            Partials(Path(self.config.station.data_dir) / "partial"),
         )
-        return tuple(self._collector(box, tools) for box in self.config.inbound.mailbox)
+        return tuple(self._collector(box, tools) for box in boxes)
 
     def methods(self) -> dict[str, Served]:
         """What the operator sees and decides: `inbound.list` ..."""

@@ -204,7 +204,7 @@ class Station:
             clock_trusted=clock.is_trusted, wall_clock=clock.wall_s, on_work=self._work_is_due,
             on_held=self.flush.wake,
         )  # fmt: skip
-        self.provider_mail = provider_mail(
+        self.boxes = provider_mail(
             config, self.store.boxes, self.accounts, self.bouncer, self.resolver, clock, self.pace.outbound_room
         )
         self.budget = Budget(
@@ -213,7 +213,7 @@ class Station:
         self.forecasts = line_forecasts(config, self.store)
         self.learnt = LearntHabits(self.store, config.etrn_host)
         once = partial(self._background.once, "inbound plan")
-        self.ways = inbound_plan(config, self.client, self.resolver, self.host_troubles, self.store, once)
+        self.ways = inbound_plan(self.client, self.resolver, self.host_troubles, self.store, self.boxes, once)
         self.calls = self._make_calls()
         self.scheduler = Scheduler(config.schedule, zone, self.calls, self.store, clock_trusted=clock.is_trusted)
         self.calls.subscribe(lambda _: self.scheduler.queue_changed())  # a call changes what is due next
@@ -222,7 +222,7 @@ class Station:
             on_accepted=self._accepted, as_held=self.big_messages.as_held,
             most_connections=self._smtp.most_connections, line_trust=self.line_trust,
         )  # fmt: skip
-        self.provider_mail.intake = self.intake
+        self.boxes.intake = self.intake
         self.intake.line_rate(expected_rate_bps(config))
         # A dedicated line is always there: waiting mail waits for a mail host, and is retried automatically.
         waits_for = "the next try" if config.link.kind is LinkKind.GATEWAY else "the next call"
@@ -308,7 +308,7 @@ class Station:
         self._background.once("Recovery", self._recover)
         await self._smtp.open(self.intake, self.tls, inherited, self._running)
         methods = control_methods(self.calls, self.store, self)
-        methods |= queue_methods(self.queue) | account_methods(self.accounts) | self.provider_mail.methods()
+        methods |= queue_methods(self.queue) | account_methods(self.accounts) | self.boxes.methods()
         methods |= tool_methods(self.resolver, self.log) | pin_methods(self.store, self._pin_allowed)
         budget = None if isinstance(self.calls, DedicatedLine) else self.budget
         methods |= call_methods(self.calls, self.store, budget, self.forecasts) | panel_methods(self.panel)

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 from dialpost.core.config.model import Config, EtrnUse, InboundUse, MailboxConfig, MailboxKind, TlsMode, TlsVerify
 
-_NOT_YET = frozenset(MailboxKind)
-"""Kinds of mailboxes that this release can't collect from."""
 _NEEDS_MAILBOX = {InboundUse.IMAP: MailboxKind.IMAP, InboundUse.POP3: MailboxKind.POP3}
 
 
@@ -50,8 +48,6 @@ def inbound_warnings(config: Config) -> Iterator[str]:
     """One sentence for each setting that works but deserves attention."""
     for number, box in enumerate(config.inbound.mailbox, 1):
         label = f"inbound.mailbox[{number}]"
-        if box.kind in _NOT_YET:
-            yield f'{label}.kind = "{box.kind.value}": this release can\'t collect mail from such a mailbox.'
         if box.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
             yield f'{label}.tls = "{box.tls.value}" may expose the mailbox and its password; use implicit.'
         elif box.tls_verify is TlsVerify.NONE:
