@@ -22,6 +22,7 @@ NEVER_ONE = frozenset(
         "record.attempts",  # core/mail/dsn: "once"
         "self.count",  # core/logged_faults: more than one
         "max(facts.own_received, returns)",  # core/mail/intake_rules: a loop has several
+        "learnt.silent_calls",  # core/mail/inbound/plan: three or more
         "lan.services.count(service)",  # core/config/lan_check: how often a name is repeated
         "recipient.number + 1",  # edge/mail/store/rows: more than a message may have
         "year_bytes / use.card_bytes",  # core/system/doctor/card_use: with a decimal place

@@ -130,6 +130,9 @@ def test_numbers_of_thousands_of_digits_break_nobody() -> None:
         (999_999_999, "1000 MB"),
         (1_000_000_000, "1.0 GB"),
         (34_000_000_000, "34 GB"),
+        (999_000_000_000, "999 GB"),
+        (1_250_000_000_000, "1.2 TB"),
+        (3_504_000_000_000_000, "3504 TB"),
     ],
 )
 def test_sizes(count: float, words: str) -> None:

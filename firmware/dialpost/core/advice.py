@@ -16,6 +16,12 @@ MAKE_ROOM = (
     "waits. Or use a larger card."
 )
 """For a full card."""
+WRITE_PROTECTED = (
+    "Is the card's switch for write protection on? Switch the station off, move it, and start again. If not, the "
+    "system found a fault on the card and writes no more, to save what is there. Have people fetch their mail with "
+    "their mail programs, then replace the card."
+)
+"""For a card that is read-only."""
 SAVE_ALL = (
     "Keep what is on it: `save to usb` at the console for the configuration, and have people fetch their mail with "
     "their mail programs."

@@ -19,8 +19,8 @@ _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
 def size_words(count: float) -> str:
-    """A number of bytes: 812 B, 3.4 kB, 12 MB (powers of 1000)."""
-    for unit, step in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    """A number of bytes: 812 B, 3.4 kB, 12 MB, 1.2 TB (powers of 1000)."""
+    for unit, step in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if count >= step:
             value = count / step
             return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"

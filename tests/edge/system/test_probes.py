@@ -8,7 +8,7 @@ from typing import Any, Never
 
 import pytest
 
-from dialpost.core.errors import StorageError
+from dialpost.core.errors import ReadOnlyError, StorageError
 from dialpost.core.system.card_wear import CardWear
 from dialpost.edge.mail import door_probe
 from dialpost.edge.mail.certificate import ensure_pair, server_context
@@ -62,7 +62,7 @@ def test_a_card_that_fails_leaves_nothing_behind(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr(os, step, fails)
-    with pytest.raises(StorageError, match="Read-only file system"):
+    with pytest.raises(ReadOnlyError, match="Read-only file system"):
         CardProbe(tmp_path).durable_write_s()
     monkeypatch.undo()
     assert os.listdir(tmp_path) == []  # noqa: PTH208

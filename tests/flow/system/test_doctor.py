@@ -22,7 +22,14 @@ from dialpost.core.config.model import (
     Via,
 )
 from dialpost.core.control.station import CardUse
-from dialpost.core.errors import ControlError, DamagedError, DialpostError, StorageError
+from dialpost.core.errors import (
+    ControlError,
+    DamagedError,
+    DialpostError,
+    ReadOnlyError,
+    StorageError,
+    StorageFullError,
+)
 from dialpost.core.findings import Finding, Severity, exit_status
 from dialpost.core.mail.accounts import Account, Directory
 from dialpost.core.mail.certificate import CertificateFacts
@@ -280,6 +287,19 @@ async def test_one_thing_that_fails_does_not_stop_the_rest() -> None:
         "no key",
         "not allowed",
     ]
+
+
+async def test_a_card_that_takes_no_write_gets_advice_that_helps() -> None:
+    """A restart neither ends a write protection nor repairs a file system."""
+    for error, words in (
+        (ReadOnlyError("/data can't be used: the card is read-only"), "switch for write protection"),
+        (StorageFullError("/data can't be used: the card is full"), "delete mail"),
+    ):
+        card = FakeCard()
+        card.durable_write_s = raising(error)  # type: ignore[method-assign]
+        (found,) = [one for one in await examine(online=False, card=card) if one.severity is FAULT]
+        assert found.what == str(error)
+        assert words in found.advice and "The station makes the folder" not in found.advice
 
 
 async def test_every_check_that_could_not_be_made_says_what_to_do_next() -> None:

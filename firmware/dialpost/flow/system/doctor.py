@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from dataclasses import dataclass
 from typing import Protocol
 
-from dialpost.core.advice import LOG, RESTART, START
+from dialpost.core.advice import LOG, MAKE_ROOM, RESTART, START, WRITE_PROTECTED
 from dialpost.core.config.check import warnings
 from dialpost.core.config.model import Config, Via
 from dialpost.core.control.station import CardUse
-from dialpost.core.errors import DialpostError
+from dialpost.core.errors import DialpostError, ReadOnlyError, StorageFullError
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import Directory
 from dialpost.core.mail.certificate import CertificateFacts
@@ -58,6 +58,14 @@ _NEXT = {
     ),
 }
 """What to do if a check could not even be made."""
+
+
+def _next_step(subject: str, error: DialpostError) -> str:
+    if isinstance(error, ReadOnlyError):
+        return WRITE_PROTECTED
+    return MAKE_ROOM if isinstance(error, StorageFullError) else _NEXT[subject]
+
+
 _WHEN = "Run `dialpost doctor --online` while the line is up."
 
 
@@ -156,7 +164,7 @@ class Doctor:
             try:
                 made = await asyncio.to_thread(_listed, check)
             except DialpostError as error:
-                made = [fault(subject, str(error), _NEXT[subject])]
+                made = [fault(subject, str(error), _next_step(subject, error))]
             for finding in made:
                 yield finding
         async for finding in self._daemon():

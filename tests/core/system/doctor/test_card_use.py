@@ -58,6 +58,40 @@ def test_a_size_that_is_unknown_is_not_divided_by() -> None:
     assert card_use(replace(USE, card_bytes=0)).what.endswith("3.6 GB a year")
 
 
+A_YEAR = {"seconds": 365 * DAY_S}
+WEARING = {"written_bytes": 400_000_000_001}
+"""25 times the size of the card, and a byte."""
+
+
+@cases(
+    ("changed", "severity", "words"),
+    [
+        (A_YEAR | {"written_bytes": 400_000_000_000}, Severity.OK, "a year (25.0 times its size)"),
+        (
+            A_YEAR | WEARING,
+            Severity.WARNING,
+            "a typical card would wear out in about 2.0 years",
+        ),
+        (A_YEAR | {"written_bytes": 800_000_000_000}, Severity.WARNING, "wear out in about 1.0 years"),
+        (A_YEAR | {"written_bytes": 1_600_000_000_000}, Severity.WARNING, "wear out in about 6 months"),
+        (A_YEAR | {"written_bytes": 10**15}, Severity.WARNING, "at this rate 1000 TB a year"),
+        (A_YEAR | {"written_bytes": 10**15}, Severity.WARNING, "wear out in about 1 month"),
+        (A_YEAR | WEARING | {"card_bytes": 0}, Severity.OK, "400 GB a year"),
+        (A_YEAR | {"written_bytes": 0}, Severity.OK, "0 B a year"),
+        ({"seconds": DAY_S, "written_bytes": 10**12}, Severity.WARNING, "wear out in about 1 month"),
+        ({"seconds": DAY_S - 1, "written_bytes": 10**12}, Severity.OK, "365 TB a year"),
+    ],
+)
+def test_a_card_that_would_soon_be_worn_out(changed: dict[str, int], severity: Severity, words: str) -> None:
+    found = card_use(replace(USE, **changed))
+    assert (found.severity, bool(found.advice)) == (severity, severity is Severity.WARNING)
+    assert words in found.what
+
+
+def test_the_warning_names_its_assumption() -> None:
+    assert "can be erased 500 times" in card_use(replace(USE, written_bytes=10**12)).advice
+
+
 def test_a_card_that_nothing_is_counted_for() -> None:
     found = card_use(None)
     assert (found.subject, found.severity) == ("card", Severity.SKIPPED)

@@ -113,7 +113,9 @@ def test_how_worn_the_card_is() -> None:
     has([findings.wear(CardWear(5 * 10**9))], (OK, "5.0 GB written in its life; it does not report its wear"))
     has([findings.wear(CardWear(5 * 10**9, 0, 3))], (OK, "some 30 %"))
     has([findings.wear(CardWear(5 * 10**9, 0, 11))], (WARNING, "100 % of its rated life"))
+    has([findings.wear(CardWear(2 * 10**12, 0, 3))], (OK, "2.0 TB written in its life"))
     has([findings.wear(CardWear(5 * 10**9, 2, 1))], (FAULT, "met 2 faults"))
+    has([findings.wear(CardWear(5 * 10**9, 1, 1))], (FAULT, "met 1 fault;"))
 
 
 def test_clock() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
-from dialpost.core.amounts import count_words
+from dialpost.core.amounts import count_words, size_words
 from dialpost.core.config.model import Config, EtrnUse, Via
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import POSTMASTER, Directory
@@ -16,7 +16,6 @@ from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
 from dialpost.core.system.card_wear import CardWear
 
 _DAY_S = 86_400
-_GB = 1e9
 _SLOW_WRITE_S = 1.0
 _WORN_TENTHS = 9
 _PRIVATE_SUFFIXES = (".local", ".lan", ".home", ".internal", ".localdomain", ".localhost", ".invalid")
@@ -124,11 +123,11 @@ def wear(facts: CardWear | None) -> Finding:
     """How worn the card is."""
     if facts is None:
         return skipped("card", "its wear is unknown: it is not an ext4 file system of this machine")
-    written = f"{facts.written_bytes / _GB:.1f} GB written in its life"
+    written = f"{size_words(facts.written_bytes)} written in its life"
     if facts.fs_faults:
         return fault(
             "card",
-            f"its file system has met {facts.fs_faults} faults; {written}",
+            f"its file system has met {count_words(facts.fs_faults, 'fault')}; {written}",
             f"The card is failing: replace it. {SAVE_ALL}",
         )
     if facts.used_tenths is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dialpost.core.errors import StorageError
 from dialpost.core.system.card_wear import CardWear
+from dialpost.edge.ground.durable import storage_error
 
 _PROBE = b"Dialpost looks whether it can write here.\n" * 100
 _MAX_NAMES = 1000
@@ -86,7 +87,7 @@ class CardProbe:
             os.close(fd)
 
     def _fault(self, error: OSError) -> StorageError:
-        return StorageError(f"{self._directory} can't be used: {error.strerror or error}.")
+        return storage_error(error, f"{self._directory} can't be used")
 
 
 def _life_used(device: Path) -> int | None:
