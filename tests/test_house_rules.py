@@ -22,6 +22,27 @@ _ASSERT_IF = re.compile(r"\bassert\b[^\n]* if |\bassert \(\n[^\n]*(?:\n\s+| )if 
 MOST_OVERRULED = 20  # tables whose columns say more than one entry a line would
 PYTHON = sorted(path for part in ("firmware", "bench") for path in (TREE / part).rglob("*.py"))
 
+NOUNS = re.compile(
+    r" (?:more |big |held |waiting )?"
+    r"(?:messages|recipients|entries|calls|days|hours|minutes|seconds|times|lines|accounts)\b"
+)
+NEVER_ONE = frozenset(
+    {
+        "count",  # core/config/check: how often a name is repeated
+        "failures",  # core/line/call/notes: has words of its own for one
+        "given_up_after",  # core/line/call/notes: more than one
+        "record.attempts",  # core/mail/dsn: "once"
+        "note.tries",  # flow/mail/inbound/control: "once"
+        "self.count",  # core/logged_faults: more than one
+        "max(facts.own_received, returns)",  # core/mail/intake_rules: a loop has several
+        "learnt.silent_calls",  # core/mail/inbound/plan: three or more
+        "lan.services.count(service)",  # core/config/lan_check: how often a name is repeated
+        "recipient.number + 1",  # edge/mail/store/rows: more than a message may have
+        "year_bytes / use.card_bytes",  # core/system/doctor/card_use: with a decimal place
+        "idle_s / 60",  # the console's limit without input
+    }
+)
+
 
 def name_of(path: Path) -> str:
     """The module's dotted name."""
@@ -193,3 +214,33 @@ def test_possessive_regular_expressions_are_found() -> None:
 def test_no_regular_expression_is_possessive(path: Path) -> None:
     """Python 3.11.2, which is Debian 12's, matches some of them wrongly (CPython's issue 106052)."""
     assert possessive(path.read_text(encoding="utf-8")) == []
+
+
+def uncounted(tree: ast.AST) -> Iterator[str]:
+    """The expressions that stand before a plural noun in an f-string, other than constants."""
+    for text in ast.walk(tree):
+        if isinstance(text, ast.JoinedStr):
+            for value, after in zip(text.values, text.values[1:], strict=False):
+                if (
+                    isinstance(value, ast.FormattedValue)
+                    and isinstance(after, ast.Constant)
+                    and NOUNS.match(str(after.value))
+                ):
+                    words = ast.unparse(value.value)
+                    if not words.rpartition(".")[2].isupper() and words not in NEVER_ONE:
+                        yield words
+
+
+@cases("path", MODULES.values(), ids=str)
+def test_a_number_agrees_with_its_noun(path: Path) -> None:
+    """Nothing a user reads says "1 messages are": a number before a noun goes through core/amounts.count_words."""
+    text = path.read_text()
+    if re.search("}" + NOUNS.pattern, text):
+        assert list(uncounted(ast.parse(text))) == []
+
+
+def test_a_number_before_a_plural_is_found() -> None:
+    assert list(uncounted(ast.parse('f"{number} messages are held", f"{MOST} days", f"{a.b} more lines"'))) == [
+        "number",
+        "a.b",
+    ]
