@@ -62,7 +62,8 @@ async def test_one_message_that_can_not_be_served_stops_no_other(tmp_path: Path)
         box = Box()
         for number in range(3):
             box.add(letter(f"m{number}"))
-        rig.answers = lambda command: b"%t NO broken\r\n" if command.startswith("UID FETCH 2 ") else None
+        broken = ("UID FETCH 2 ", "UID FETCH 1:3 (UID BODY")
+        rig.answers = lambda command: b"%t NO broken\r\n" if command.startswith(broken) else None
         result = await rig.collector(there=box).collect()
         assert (result.fate, result.messages, result.left) == (CollectFate.DONE, 2, 1)
         assert box.uids == [2]

@@ -71,6 +71,7 @@ class BoxSession:
         self._since_progress = 0
         self._waited_for = ""
         self._is_to_repeat = False
+        self._is_flush_planned = False
 
     # What the collector asks and wants
 
@@ -98,22 +99,22 @@ class BoxSession:
     def look(self, uid: str) -> None:
         """Ask for a message's header."""
         self.dialogue.look(uid)
-        self._flush()
+        self._flush_soon()
 
     def fetch(self, uid: str, offset: int = 0) -> None:
         """Ask for a message's content from this byte on."""
         self.dialogue.fetch(uid, offset)
-        self._flush()
+        self._flush_soon()
 
     def delete(self, uids: Sequence[str]) -> None:
         """Have these messages deleted."""
         self.dialogue.delete(uids)
-        self._flush()
+        self._flush_soon()
 
     def quit(self) -> None:
         """End the session once everything asked for is answered."""
         self.dialogue.quit()
-        self._flush()
+        self._flush_soon()
 
     def break_off(self, why: str) -> None:
         """The line is gone, or nobody waits any longer: the session ends now."""
@@ -241,7 +242,14 @@ class BoxSession:
     def _new_connection(self) -> Connection:
         return Connection(self._on_data, self._on_end, self._room)
 
+    def _flush_soon(self) -> None:
+        """What is wanted in one go is sent together."""
+        if not self._is_flush_planned:
+            self._is_flush_planned = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
     def _flush(self) -> None:
+        self._is_flush_planned = False
         data = self.dialogue.data_to_send()
         if data:
             self._connection.write(data)

@@ -13,7 +13,7 @@ from dialpost.core.mail.inbound.collected import CollectFate
 from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxMessage, Complete
 from dialpost.core.mail.inbound.imap import listing
 from dialpost.core.mail.inbound.imap.client import MOST_UNASKED_BYTES, ImapDialogue
-from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, PIECE_BYTES
+from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, MOST_AHEAD, PIECE_BYTES
 from dialpost.core.mail.inbound.imap.phases import Phase
 from imap_model import ALL, Answers, Box, ModelImap
 from imap_talk import Talk, settings
@@ -346,7 +346,7 @@ def test_a_list_that_is_refused_is_told() -> None:
     ],
 )
 def test_one_message_that_can_not_be_served_is_skipped(answer: bytes, words: str) -> None:
-    box = box_of(300, 400)
+    box = box_of(20_000, 400)  # the first is asked for alone
     talk = Talk(ModelImap(box, answers=instead(("UID FETCH 1 ", answer)))).run()
     assert list(talk.failed) == ["7.1"] and words in talk.failed["7.1"]
     assert (talk.complete, box.uids) == (["7.2"], [1])
@@ -411,6 +411,62 @@ def test_several_pieces_of_a_refused_message_fail_once() -> None:
     assert talk.content["7.1"] == b"abc"
 
 
+def fetches(model: ModelImap) -> list[str]:
+    return [line.split(" (")[0] for line in model.commands if "BODY.PEEK[]" in line]
+
+
+def test_small_messages_are_asked_for_together() -> None:
+    model = ModelImap(box_of(*[1200] * 30, 20_000, 300, 300))
+    talk = Talk(model).run()
+    assert len(talk.complete) == 33 and model.box.uids == []
+    assert fetches(model) == ["UID FETCH 1:27", "UID FETCH 28:30", "UID FETCH 31", "UID FETCH 32:33"]
+
+
+def test_of_messages_that_are_refused_together_each_is_asked_for_alone() -> None:
+    box = box_of(300, 400, 500)
+    refused = instead(("UID FETCH 1:3 (UID BODY", b"%t NO some\r\n"), ("UID FETCH 2 ", b"%t NO broken\r\n"))
+    talk = Talk(ModelImap(box, answers=refused)).run()
+    assert talk.failed == {"7.2": "NO broken"} and talk.complete == ["7.1", "7.3"]
+    assert box.uids == [2]
+
+
+def test_what_came_before_a_common_refusal_is_not_asked_for_twice() -> None:
+    box = box_of(300, 400)
+    model = ModelImap(box)
+    first = model._one(1, box.messages[0], "BODY.PEEK[]<0.401>")
+    model.answers = instead(("UID FETCH 1:2 (UID BODY", first + b"%t NO some\r\n"))
+    talk = Talk(model).run()
+    assert talk.complete == ["7.1", "7.2"] and talk.content["7.1"] == message(1, 300)
+    assert fetches(model) == ["UID FETCH 1:2", "UID FETCH 2"]
+
+
+def test_of_messages_asked_for_together_one_may_be_gone_and_one_of_another_size() -> None:
+    box = box_of(300, 400)
+    box.add(message(3, 900), size=200)
+    model = ModelImap(box)
+    usual = model._fetch
+
+    def without_the_second(tag: str, argument: str) -> bytes:
+        if "BODY.PEEK[]" in argument:
+            box.messages = [stored for stored in box.messages if stored.uid != 2]
+        return usual(tag, argument)
+
+    model._fetch = without_the_second  # type: ignore[method-assign]
+    talk = Talk(model).run()
+    assert list(talk.failed) == ["7.2"] and "no longer there" in talk.failed["7.2"]
+    assert talk.content == {"7.1": message(1, 300), "7.3": message(3, 900)}
+    assert sorted(talk.complete) == ["7.1", "7.3"]
+
+
+def test_a_window_of_commands_is_not_passed() -> None:
+    model = ModelImap(box_of(*[17_000] * 60))
+    talk = Talk(model)
+    model.answers = lambda command: most.append(len(talk.client._wire.asked))
+    most: list[int] = []
+    assert len(talk.run().complete) == 60
+    assert max(most) <= MOST_AHEAD
+
+
 def test_no_more_is_asked_for_than_the_window_holds() -> None:
     box = box_of(*[100_000] * 12)
     talk = Talk(ModelImap(box))
@@ -418,7 +474,7 @@ def test_no_more_is_asked_for_than_the_window_holds() -> None:
 
     def note(command: str) -> None:
         nonlocal most
-        ahead = sum(asked.count - asked.came for asked in talk.client._wire.asked.values())
+        ahead = sum(one.due - one.came for asked in talk.client._wire.asked.values() for one in asked.pieces)
         most = max(most, ahead)
 
     talk.model.answers = note
@@ -521,6 +577,7 @@ def test_an_open_folder_that_is_asked_nothing_waits_for_us() -> None:
         said = model.receive(client.data_to_send())
     assert waits is not None or client.waiting_for is None
     client.fetch("7.1")
+    client.data_to_send()
     assert client.waiting_for is not None and client.waiting_for.what == "a message"
 
 

@@ -89,6 +89,8 @@ class ImapDialogue:
 
     def data_to_send(self) -> bytes:
         """The bytes to send now; returned only once."""
+        if self.phase is Phase.OPEN:
+            self._open().ask_on()
         return self._wire.take_output()
 
     # What the collector wants

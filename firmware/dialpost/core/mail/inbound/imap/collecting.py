@@ -10,11 +10,12 @@ from dialpost.core.mail.inbound.dialogue import Complete, Failed, Header
 from dialpost.core.mail.inbound.dialogue import Content as ContentEvent
 from dialpost.core.mail.inbound.imap.answers import Answer, Value, number_of, read_attributes
 from dialpost.core.mail.inbound.imap.deleting import Deleting
-from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, MOST_AHEAD, PIECE_BYTES, Jobs, Stand
+from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, MOST_AHEAD, MOST_JOBS, PIECE_BYTES, Job, Jobs, Stand
 from dialpost.core.mail.inbound.imap.listing import Listing
 from dialpost.core.mail.inbound.imap.opening import Opening
 from dialpost.core.mail.inbound.imap.reader import Content, ContentBegins, Response
-from dialpost.core.mail.inbound.imap.wire import Ask, Asked, Wire
+from dialpost.core.mail.inbound.imap.settings import number_set
+from dialpost.core.mail.inbound.imap.wire import Ask, Asked, Piece, Wire
 
 HEADER_BYTES = 16_384
 """The most that is looked at of a header."""
@@ -36,7 +37,7 @@ class Collecting:
             is_read_only=opening.is_read_only,
         )
         self._jobs = Jobs()
-        self._into: Asked | None = None
+        self._into: Piece | None = None
         """What the content that is arriving answers."""
         self._late: bytearray | None = None
         """Content whose message is named only after it."""
@@ -47,7 +48,9 @@ class Collecting:
     @property
     def can_ask(self) -> bool:
         """Whether the window has room for more."""
-        return self._is_listed and not self._is_leaving and self._has_room and not self._jobs.is_waiting
+        is_open = self._is_listed and not self._is_leaving
+        has_window = self._ahead + self._jobs.left < AHEAD_BYTES and len(self._jobs) < MOST_JOBS
+        return is_open and has_window and len(self._wire.asked) < MOST_AHEAD
 
     @property
     def may_leave(self) -> bool:
@@ -60,9 +63,9 @@ class Collecting:
         return self._deleting.note
 
     @property
-    def _has_room(self) -> bool:
-        ahead = sum(asked.count - asked.came for asked in self._wire.asked.values())
-        return ahead < AHEAD_BYTES and len(self._wire.asked) < MOST_AHEAD
+    def _ahead(self) -> int:
+        """The bytes that are asked for and not here."""
+        return sum(max(0, one.due - one.came) for asked in self._wire.asked.values() for one in asked.pieces)
 
     # What is wanted
 
@@ -76,7 +79,6 @@ class Collecting:
         """Ask for the content of a message."""
         number = self._number(uid)
         self._jobs.add(number, self._listing.sizes[number], offset)
-        self._ask_on()
 
     def delete(self, uids: Sequence[str]) -> None:
         """Have messages removed."""
@@ -98,14 +100,22 @@ class Collecting:
         else:
             self._wire.command(self._listing.next_slice(), Asked(Ask.LIST))
 
-    def _ask_on(self) -> None:
-        """Ask for pieces for as long as the window has room."""
-        for job in self._jobs.to_ask():
-            if not self._has_room:
+    def ask_on(self) -> None:
+        """Ask for content for as long as the window has room."""
+        for jobs in self._jobs.to_ask():
+            if self._ahead >= AHEAD_BYTES or len(self._wire.asked) >= MOST_AHEAD:
                 return
-            at, count = job.ask()
-            line = b"UID FETCH %d (UID BODY.PEEK[]<%d.%d>)" % (job.uid, at, count)
-            self._wire.command(line, Asked(Ask.CONTENT, (job.uid,), at, count))
+            self._ask(jobs)
+
+    def _ask(self, jobs: list[Job]) -> None:
+        most = max(job.size for job in jobs) + 1 if len(jobs) > 1 else 0
+        pieces = []
+        for job in jobs:
+            at, count = job.ask(most)
+            pieces.append(Piece(job.uid, at, count, due=min(count, job.size + 1)))
+        uids = tuple(job.uid for job in jobs)
+        line = b"UID FETCH %s (UID BODY.PEEK[]<%d.%d>)" % (number_set(uids), pieces[0].at, pieces[0].count)
+        self._wire.command(line, Asked(Ask.CONTENT, uids, tuple(pieces)))
 
     # What comes; each returns how many of the bytes nobody asked for
 
@@ -144,16 +154,16 @@ class Collecting:
         if asked.ask is Ask.LIST:
             self._listed(answer)
         elif asked.ask is Ask.CONTENT:
-            self._piece_answered(asked, answer)
+            for piece in asked.pieces:
+                self._piece_answered(piece, answer, is_shared=len(asked.pieces) > 1)
         elif asked.ask is Ask.LOOK:
             if not asked.is_served:
-                self._wire.tell(Failed(self._uid(asked), _GONE if answer.word == "OK" else str(answer)))
+                self._wire.tell(Failed(self._uid(asked.uids[0]), _GONE if answer.word == "OK" else str(answer)))
         else:
             self._deleting.answered(asked, answer)
-        self._ask_on()
 
-    def _uid(self, asked: Asked) -> str:
-        return f"{self._prefix}{asked.uids[0]}"
+    def _uid(self, number: int) -> str:
+        return f"{self._prefix}{number}"
 
     def _listed(self, answer: Answer) -> None:
         if answer.word != "OK":
@@ -185,11 +195,11 @@ class Collecting:
         if late is not None:
             value = bytes(late)
         if isinstance(value, bytes):
-            asked = self._piece_for(uid, response)
-            if asked is None:
+            piece = self._piece_for(uid, response)
+            if piece is None:
                 return False
-            self._begin(asked, len(value))
-            self._into = asked
+            self._begin(piece, len(value))
+            self._into = piece
             self._bring(value)
         return True
 
@@ -198,51 +208,51 @@ class Collecting:
             if asked.ask is Ask.LOOK and asked.uids == (uid,) and isinstance(value, bytes):
                 if not asked.is_served:
                     asked.is_served = True
-                    self._wire.tell(Header(self._uid(asked), value))
+                    self._wire.tell(Header(self._uid(uid), value))
                 return True
         return False
 
     # Pieces of content
 
-    def _piece_for(self, uid: int, response: Response) -> Asked | None:
+    def _piece_for(self, uid: int, response: Response) -> Piece | None:
         """The first piece asked of this message that has not come: the one that begins where the server says."""
         named = next((part for part in response.parts if isinstance(part, bytes) and _ORIGIN.search(part)), b"")
         found = _ORIGIN.search(named)
         origin = None if found is None else int(found[1])
         for asked in self._wire.asked.values():
-            is_due = asked.ask is Ask.CONTENT and asked.uids == (uid,) and not asked.is_served
-            if is_due and origin in {None, asked.at}:
-                return asked
+            for piece in asked.pieces:
+                if piece.uid == uid and not piece.is_served and origin in {None, piece.at}:
+                    return piece
         return None
 
-    def _begin(self, asked: Asked, length: int) -> None:
-        if length > asked.count:
+    def _begin(self, piece: Piece, length: int) -> None:
+        if length > piece.count:
             raise ProtocolError("the server sends more of a message than was asked for")
-        asked.is_served = True
+        piece.is_served = True
 
     def _bring(self, data: bytes) -> None:
         if self._late is not None:
             self._late += data
             return
-        asked = self._into
-        if asked is None:
+        piece = self._into
+        if piece is None:
             return
-        if self._jobs.of(asked.uids[0]).takes(asked.at + asked.came, len(data)):
-            self._wire.tell(ContentEvent(self._uid(asked), data))
-        asked.came += len(data)
+        if self._jobs.of(piece.uid).takes(piece.at + piece.came, len(data)):
+            self._wire.tell(ContentEvent(self._uid(piece.uid), data))
+        piece.came += len(data)
 
-    def _piece_answered(self, asked: Asked, answer: Answer) -> None:
-        job = self._jobs.of(asked.uids[0])
-        if answer.word != "OK":
-            job.refused(str(answer))
-        elif not asked.is_served:
-            job.refused(_GONE)
+    def _piece_answered(self, piece: Piece, answer: Answer, *, is_shared: bool) -> None:
+        job = self._jobs.of(piece.uid)
+        if piece.is_served and (answer.word == "OK" or is_shared):
+            job.answered(piece.at, piece.count, piece.came)
+        elif is_shared and answer.word != "OK":
+            job.ask_alone()  # which of them the server means, only this can tell
         else:
-            job.answered(asked.at, asked.count, asked.came)
+            job.refused(_GONE if answer.word == "OK" else str(answer))
         if job.stand is Stand.COMING:
             return
         self._jobs.drop(job.uid)
         if job.stand is Stand.COMPLETE:
-            self._wire.tell(Complete(self._uid(asked)))
+            self._wire.tell(Complete(self._uid(job.uid)))
         else:
-            self._wire.tell(Failed(self._uid(asked), job.words or "the server hands out nothing of the message"))
+            self._wire.tell(Failed(self._uid(job.uid), job.words or "the server hands out nothing of the message"))

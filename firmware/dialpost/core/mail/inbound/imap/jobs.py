@@ -17,6 +17,12 @@ AHEAD_BYTES = 262_144
 """What may be asked for and not arrived yet: two seconds of a megabit line."""
 MOST_AHEAD = 32
 """Commands in flight."""
+MOST_JOBS = 200
+"""Messages in hand."""
+SMALL_BYTES = 16_384
+BATCH_BYTES = 32_768
+"""Small messages are asked for with one command: Dovecot ends a block of its compression with each command, which
+costs 170 bytes, half a small message."""
 
 
 class Stand(Enum):
@@ -41,6 +47,8 @@ class Job:
     is_short: bool = False  # a piece brought less than was asked for
     is_ended: bool = False  # a piece brought nothing
     is_broken: bool = False
+    is_alone: bool = False
+    """Not to be asked for together with others: some of them was refused."""
     words: str = ""
 
     @classmethod
@@ -67,13 +75,23 @@ class Job:
             return Stand.COMPLETE if self.came > self.begin else Stand.MISSING
         return Stand.COMING
 
-    def ask(self) -> tuple[int, int]:
-        """The next piece: its first byte, and the most bytes of it."""
+    @property
+    def may_share(self) -> bool:
+        """Whether it may be asked for together with others: all of it, in one piece."""
+        return not (self.next or self.is_alone) and self.size < SMALL_BYTES
+
+    @property
+    def left(self) -> int:
+        """What is still to be asked for."""
+        return 0 if self.is_asked else max(1, self.size + 1 - self.next)
+
+    def ask(self, count: int = 0) -> tuple[int, int]:
+        """The next piece: its first byte, and the most bytes of it. `count`: what those asked for with it need."""
         if not self.in_flight:
             self.next = self.came  # what was asked beyond the end brought nothing
         at = self.next
         left = self.size + 1 - at
-        count = min(PIECE_BYTES, left) if left > 0 else PIECE_BYTES
+        count = count or (min(PIECE_BYTES, left) if left > 0 else PIECE_BYTES)
         self.next += count
         self.in_flight += 1
         self.is_short = False
@@ -95,6 +113,11 @@ class Job:
         self.is_short = self.is_short or came < count
         self.is_ended = self.is_ended or (came == 0 and at >= self.came)
 
+    def ask_alone(self) -> None:
+        """The server has refused some of those asked for with it."""
+        self.in_flight -= 1
+        self.is_alone = True
+
     def refused(self, words: str) -> None:
         """The server does not hand out a piece."""
         self.in_flight -= 1
@@ -108,9 +131,6 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._jobs)
-
     def add(self, uid: int, size: int, offset: int) -> None:
         """One more message."""
         self._jobs[uid] = Job.of(uid, size, offset)
@@ -123,12 +143,26 @@ class Jobs:
         """It is complete, or given up."""
         del self._jobs[uid]
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether some piece could be asked for if the window allowed it."""
-        return any(not job.is_asked for job in self._jobs.values())
+    def __len__(self) -> int:
+        return len(self._jobs)
 
-    def to_ask(self) -> Iterator[Job]:
-        """The message of which a piece is to be asked for next, again and again."""
-        while job := next((job for job in self._jobs.values() if not job.is_asked), None):
-            yield job
+    @property
+    def left(self) -> int:
+        """The bytes that are still to be asked for."""
+        return sum(job.left for job in self._jobs.values())
+
+    def to_ask(self) -> Iterator[list[Job]]:
+        """The message of which a piece is to be asked for next, or several small ones, again and again."""
+        while waiting := [job for job in self._jobs.values() if not job.is_asked]:
+            yield _together(waiting)
+
+
+def _together(waiting: list[Job]) -> list[Job]:
+    """The first, and those behind it that can be asked for with the same command."""
+    batch, size = waiting[:1], waiting[0].size
+    for job in waiting[1:]:
+        size += job.size
+        if size > BATCH_BYTES or not (job.may_share and batch[0].may_share):
+            break
+        batch.append(job)
+    return batch

@@ -30,17 +30,24 @@ class Ask(Enum):
 
 
 @dataclass(slots=True)
-class Asked:
-    """One command that is not answered yet. `uids`: the messages it is about.
+class Piece:
+    """A part of a message's content: at most `count` bytes from `at` on. `due`: what is expected of it."""
 
-    For content: at most `count` bytes `at` a byte of the message, and how much of that `came`.
-    """
+    uid: int
+    at: int
+    count: int
+    due: int
+    came: int = 0
+    is_served: bool = False
+
+
+@dataclass(slots=True)
+class Asked:
+    """One command that is not answered yet. `uids`: the messages it is about; `pieces`: the content it asks for."""
 
     ask: Ask
     uids: tuple[int, ...] = ()
-    at: int = 0
-    count: int = 0
-    came: int = 0
+    pieces: tuple[Piece, ...] = ()
     is_served: bool = False
 
 
