@@ -10,16 +10,24 @@ from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 
+import pytest
+
 from box_rig import Addresses, Rig, letter
+from dialpost.core.call_reason import CallReason
 from dialpost.core.config.model import BudgetConfig, Config, InboundConfig, MailboxConfig, MailboxKind, TlsMode
+from dialpost.core.config.text import parse_config
 from dialpost.core.control import inbound as api
 from dialpost.core.control.serving import answer_here
+from dialpost.core.line.call.record import CallRecord
 from dialpost.core.mail.inbound.collected import CollectFate, Way
 from dialpost.edge.mail.wire.outlet import no_limit
 from dialpost.edge.mail.wire.tls import TlsMemory
+from dialpost.edge.system import clock
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
 from dialpost.provider_mailboxes import ProviderMail, configured_boxes
 from dialpost.sim.pop3 import Box, Manners, Pop3Server
+from dialpost.station import Station
+from fakes import FakeLink
 
 BOX = MailboxConfig(
     name="office",
@@ -129,3 +137,40 @@ def test_a_box_is_the_same_whatever_it_is_called(tmp_path: Path) -> None:
     assert one.key == two.key == "pop3:clinic@pop.provider.example:110"
     assert other.key == "imap:clinic@pop.provider.example:143/INBOX"
     assert (one.rule.address, two.rule.address) == ("", "ben@clinic.example")
+
+
+async def test_a_call_collects_the_mailbox_and_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "RELEASED_S", 0)
+    there = Box()
+    there.add(letter("first"))
+    there.add(letter("second"))
+    async with serving(there, Manners()) as port:
+        config = parse_config(
+            '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
+            f'data_dir = "{tmp_path}/data"\nrun_dir = "{tmp_path}/run"\n'
+            '[smtp]\nlisten = ["127.0.0.1:0"]\nsubmission_listen = []\nsubmissions_listen = []\n'
+            'disk_reserve_bytes = 0\n[link]\nkind = "dialup-gateway"\n[etrn]\nuse = "never"\n'
+            "[call]\nredial_attempts = 0\ncooldown_s = 0.1\n"
+            '[[inbound.mailbox]]\nname = "office"\nkind = "pop3"\nhost = "127.0.0.1"\ntls = "none"\n'
+            f'port = {port}\nuser = "clinic"\npassword = "secret"\n'
+        )
+        link = FakeLink(dial_s=0.01)
+        link.negotiate_s = link.hang_up_s = 0.01
+        station = Station(config, link=link)
+        await station.start()
+        try:
+            await station.accounts.add("anna", "correct-horse")
+            station.calls.request(CallReason.BUTTON)
+            new = tmp_path / "data" / "mail" / "anna" / "new"
+            async with asyncio.timeout(60):
+                while not (calls := await station.store.calls(10)) or len(list(new.iterdir())) < 2:
+                    await asyncio.sleep(0.01)  # neither says when it is there
+        finally:
+            await station.stop()
+    assert there.messages == {}
+    [record] = [CallRecord.from_json(call) for call in calls]
+    [collected] = record.inbound
+    assert (collected.label, collected.messages, collected.fate) == ("POP3 office", 2, CollectFate.DONE)
+    assert record.received == 2
