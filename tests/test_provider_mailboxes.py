@@ -18,13 +18,15 @@ from dialpost.core.config.model import BudgetConfig, Config, InboundConfig, Mail
 from dialpost.core.config.text import parse_config
 from dialpost.core.control import inbound as api
 from dialpost.core.control.serving import answer_here
+from dialpost.core.findings import Severity
 from dialpost.core.line.call.record import CallRecord
 from dialpost.core.mail.inbound.collected import CollectFate, Way
 from dialpost.edge.mail.wire.outlet import no_limit
 from dialpost.edge.mail.wire.tls import TlsMemory
 from dialpost.edge.system import clock
+from dialpost.flow.mail.inbound.check import check_mailbox
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
-from dialpost.provider_mailboxes import ProviderMail, configured_boxes
+from dialpost.provider_mailboxes import ProviderMail, boxes_to_check, configured_boxes
 from dialpost.sim.pop3 import Box, Manners, Pop3Server
 from dialpost.station import Station
 from fakes import FakeLink
@@ -47,8 +49,12 @@ class Here(Addresses):
 @contextlib.asynccontextmanager
 async def serving(box: Box, manners: Manners) -> AsyncIterator[int]:
     """A POP3 server on a free port."""
+    talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        talks[task] = writer
         session = Pop3Server(box, manners)
         writer.write(session.greeting())
         with contextlib.suppress(OSError):
@@ -64,6 +70,9 @@ async def serving(box: Box, manners: Manners) -> AsyncIterator[int]:
         yield listening.getsockname()[1]
     finally:
         server.close()
+        for writer in talks.values():
+            writer.transport.abort()
+        await asyncio.gather(*talks, return_exceptions=True)
 
 
 def config_of(rig: Rig, *boxes: MailboxConfig, **changes: object) -> Config:
@@ -127,6 +136,42 @@ async def test_a_token_file_that_is_missing_needs_the_operator(tmp_path: Path) -
         [collector] = collectors(rig, config_of(rig, box))
         result = await collector.collect()
         assert result.fate is CollectFate.NEEDS_OPERATOR and "No such file" in result.words
+
+
+@pytest.mark.parametrize(
+    ("change", "manners", "severity", "said"),
+    [
+        ({}, Manners(), Severity.OK, "the login works; 2 messages are there"),
+        ({"password": "guessed"}, Manners(), Severity.FAULT, "wrong user or password"),
+        ({}, Manners(greeting=b"* OK IMAP4rev1 ready"), Severity.FAULT, 'set kind = "imap"'),
+        ({}, Manners(greeting=b"220 mx ESMTP"), Severity.FAULT, "a mail server (SMTP)"),
+        ({"recipient_header": "X-Nothing"}, Manners(), Severity.FAULT, "set recipient_header"),
+        ({"token_file": "/nowhere"}, Manners(), Severity.FAULT, "Check token_file"),
+        ({"account": "anna"}, Manners(), Severity.OK, "the login works"),
+        ({}, Manners(login_answer=b"-ERR [IN-USE] locked"), Severity.WARNING, "the only one that collects it"),
+    ],
+)
+async def test_doctor_finds_what_is_wrong_with_a_mailbox(
+    tmp_path: Path, change: dict[str, str], manners: Manners, severity: Severity, said: str
+) -> None:
+    there = Box()
+    there.add(letter("one"))
+    there.add(letter("two"))
+    async with serving(there, manners) as port:
+        config = config_of(Rig(tmp_path), replace(BOX, port=port, **change))  # type: ignore[arg-type]
+        [one] = boxes_to_check(config)
+        found = await check_mailbox(one, Here(), Rig(tmp_path).accounts.directory)
+    assert (found.subject, found.severity) == ("mailbox", severity)
+    assert said in f"{found.what} {found.advice}" and "office" in found.what
+    assert len(there.messages) == 2 and there.retrieved == [], "it takes nothing"
+
+
+async def test_doctor_finds_a_port_at_which_nobody_is(tmp_path: Path) -> None:
+    with socket.socket() as gone:
+        gone.bind(("127.0.0.1", 0))
+        [one] = boxes_to_check(config_of(Rig(tmp_path), replace(BOX, port=gone.getsockname()[1])))
+        found = await check_mailbox(one, Here(), Rig(tmp_path).accounts.directory)
+    assert found.severity is Severity.FAULT and "can't be reached" in found.what
 
 
 def test_a_box_is_the_same_whatever_it_is_called(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -29,9 +30,10 @@ from dialpost.core.mail.session import MessageSink, Peer
 from dialpost.core.mail.smtp_target import ConnectSettings, HostTarget
 from dialpost.edge.mail.collecting.connection import BoxSession
 from dialpost.edge.mail.collecting.partials import Partials
-from dialpost.edge.mail.wire.outlet import Room
+from dialpost.edge.mail.wire.outlet import Room, no_limit
 from dialpost.edge.mail.wire.tls import TlsMemory
 from dialpost.edge.system.clock import Clock, zone_of
+from dialpost.flow.mail.inbound.check import BoxToCheck
 from dialpost.flow.mail.inbound.control import BoxNotes as NotesForControl
 from dialpost.flow.mail.inbound.control import InboundControl
 from dialpost.flow.mail.inbound.mailboxes import MailboxCollector
@@ -96,18 +98,7 @@ class ProviderMail:
         return Limits(self.config.smtp.max_message_bytes, None if is_open else budget.big_message_bytes)
 
     def _collector(self, box: MailboxConfig, tools: BoxTools) -> MailboxCollector:
-        tls = without_auto(box.tls)
-
-        def opened(target: HostTarget) -> BoxSession:
-            token = Path(box.token_file).read_text(errors="replace").strip() if box.token_file else ""
-            use = _use(target, box, tls)
-
-            def dialogue() -> MailboxDialogue:
-                return _dialogue(box, tls, token, verified=use.is_proof)
-
-            scale = self.config.outbound.timeout_scale
-            return BoxSession(dialogue, target, tls, use, self.memory, room=self.room, timeout_scale=scale)
-
+        opened = partial(_opened, self.config, box, self.memory, self.room)
         return MailboxCollector(_box(self.config, box), tools, self.addresses, opened, self.on_shared)
 
 
@@ -145,6 +136,28 @@ def _box(config: Config, box: MailboxConfig) -> Box:
         box.port_used,
         OwnerRule.of_box(address, box.recipient_header, box.user, domains),
     )
+
+
+def boxes_to_check(config: Config) -> tuple[BoxToCheck, ...]:
+    """The mailboxes of the configuration, for doctor."""
+    memory = TlsMemory()
+    return tuple(
+        BoxToCheck(_box(config, box), partial(_opened, config, box, memory, no_limit))
+        for box in config.inbound.mailbox
+    )
+
+
+def _opened(config: Config, box: MailboxConfig, memory: TlsMemory, room: Room, target: HostTarget) -> BoxSession:
+    """Raises: OSError if the token can't be read."""
+    token = Path(box.token_file).read_text(errors="replace").strip() if box.token_file else ""
+    tls = without_auto(box.tls)
+    use = _use(target, box, tls)
+
+    def dialogue() -> MailboxDialogue:
+        return _dialogue(box, tls, token, verified=use.is_proof)
+
+    scale = config.outbound.timeout_scale
+    return BoxSession(dialogue, target, tls, use, memory, room=room, timeout_scale=scale)
 
 
 def _use(target: HostTarget, box: MailboxConfig, tls: TlsMode) -> TlsUse:

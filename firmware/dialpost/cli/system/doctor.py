@@ -31,6 +31,7 @@ from dialpost.edge.system.card.probe import CardProbe
 from dialpost.edge.system.clock import RELEASED_S, Clock
 from dialpost.edge.system.privileges import become_owner_of
 from dialpost.flow.system.doctor import Doctor, Running, Station
+from dialpost.provider_mailboxes import boxes_to_check
 
 _MARKS = {
     Severity.OK: "ok      ",
@@ -95,7 +96,8 @@ async def _examine(
         clock=lambda: (Clock().wall_s(), RELEASED_S, time.strftime("%Y-%m-%d %H:%M %Z")),
     )
     found = []
-    async for finding in Doctor(config, station, _resolver(config), SmtpClient()).examine(online=online):
+    doctor = Doctor(config, station, _resolver(config), SmtpClient(), boxes_to_check(config))
+    async for finding in doctor.examine(online=online):
         found.append(finding)
         if not quiet:
             _show(finding)

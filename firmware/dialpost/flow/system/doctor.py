@@ -35,6 +35,7 @@ from dialpost.core.mail.smtp_target import (
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
 from dialpost.core.system.doctor.card_use import card_use
+from dialpost.flow.mail.inbound.check import SUBJECT, BoxToCheck, check_mailbox
 from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
 
@@ -147,8 +148,11 @@ class Station:
 class Doctor:
     """Examines one station."""
 
-    def __init__(self, config: Config, station: Station, names: Names, servers: Servers) -> None:
+    def __init__(
+        self, config: Config, station: Station, names: Names, servers: Servers, boxes: Sequence[BoxToCheck] = ()
+    ) -> None:
         self._config, self._station, self._names, self._servers = config, station, names, servers
+        self._boxes = boxes
 
     async def examine(self, *, online: bool) -> AsyncIterator[Finding]:
         """Every finding, as soon as it is made."""
@@ -237,6 +241,8 @@ class Doctor:
                     yield unused
                 elif subject != "smarthost" or _smarthosts(self._config):
                     yield skipped(subject, OFFLINE, _WHEN)
+            if self._boxes:
+                yield skipped(SUBJECT, OFFLINE, _WHEN)
             return
         own = await self._names.addresses_in_dns(self._config.station.hostname)
         yield dns_findings.host_records(self._config, own)
@@ -250,6 +256,15 @@ class Doctor:
         elif self._config.etrn_host:
             for finding in await self._etrn():
                 yield finding
+        for box in self._boxes:
+            yield await self._mailbox(box)
+
+    async def _mailbox(self, box: BoxToCheck) -> Finding:
+        try:
+            directory, _ = await asyncio.to_thread(self._station.directory)
+        except DialpostError as error:
+            return fault(SUBJECT, f"{box.box.name}: {error}", _NEXT["accounts"])
+        return await check_mailbox(box, self._names, directory)
 
     async def _domain(self, domain: str) -> list[Finding]:
         answer = await self._names.mx(domain)
