@@ -184,8 +184,9 @@ def test_a_box_is_the_same_whatever_it_is_called(tmp_path: Path) -> None:
     assert (one.rule.address, two.rule.address) == ("", "ben@clinic.example")
 
 
+@pytest.mark.parametrize("kind", ["dialup-gateway", "gateway"])
 async def test_a_call_collects_the_mailbox_and_ends_by_itself(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr(clock, "RELEASED_S", 0)
     there = Box()
@@ -196,7 +197,7 @@ async def test_a_call_collects_the_mailbox_and_ends_by_itself(
             '[station]\nhostname = "mail.clinic.example"\ndomains = ["clinic.example"]\n'
             f'data_dir = "{tmp_path}/data"\nrun_dir = "{tmp_path}/run"\n'
             '[smtp]\nlisten = ["127.0.0.1:0"]\nsubmission_listen = []\nsubmissions_listen = []\n'
-            'disk_reserve_bytes = 0\n[link]\nkind = "dialup-gateway"\n[etrn]\nuse = "never"\n'
+            f'disk_reserve_bytes = 0\n[link]\nkind = "{kind}"\n[etrn]\nuse = "never"\n'
             "[call]\nredial_attempts = 0\ncooldown_s = 0.1\n"
             '[[inbound.mailbox]]\nname = "office"\nkind = "pop3"\nhost = "127.0.0.1"\ntls = "none"\n'
             f'port = {port}\nuser = "clinic"\npassword = "secret"\n'

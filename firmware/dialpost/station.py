@@ -237,6 +237,7 @@ class Station:
         if config.link.kind is LinkKind.GATEWAY:
             return DedicatedLine(
                 etrn=etrn,
+                ways=self.ways,
                 flush=self.flush,
                 inbound=self.inbound,
                 store=self.store,

@@ -1,8 +1,9 @@
 """The link `gateway`: a dedicated line is always up, so there are no calls.
 
 It has the interface of `flow/line/call/machine.CallManager`. Mail is flushed when it is accepted, when a retry is
-due, and on request; `call now` and the schedule flush at once and, with `etrn.use = "always"`, send ETRN. Each run
-on request is saved in the history as a call. Runs as one task in the daemon's event loop.
+due, and on request; `call now` and the schedule flush at once and fetch the provider's mail: by ETRN with
+`etrn.use = "always"`, and in the other ways that are configured. Each run on request is saved in the history as a
+call. Runs as one task in the daemon's event loop.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from dialpost.core.line.call import notes as call_notes
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import DialResult
+from dialpost.core.mail.etrn import EtrnAnswer
 from dialpost.core.mail.queue.records import QueueCounts
 from dialpost.flow import maillog
-from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound
+from dialpost.flow.line.call.collection import Collection
+from dialpost.flow.line.call.mail_needs import Etrn, FlushForCall, Inbound, OnlyEtrn, Ways
 from dialpost.flow.line.call.remains import CallStore
 from dialpost.flow.line.panel import LinePanel
 
@@ -44,6 +47,7 @@ class DedicatedLine:
         inbound: Inbound,
         store: CallStore,
         panel: LinePanel,
+        ways: Ways | None = None,
         wall_clock: Callable[[], float] = time.time,
         on_by_hand: Callable[[], None] = lambda: None,
     ) -> None:
@@ -51,6 +55,9 @@ class DedicatedLine:
         self._etrn, self._flush, self._inbound = etrn, flush, inbound
         self._store, self._panel, self._wall_clock = store, panel, wall_clock
         self._wake, self._settled = asyncio.Event(), asyncio.Event()
+        self._ways, self._moved = ways or OnlyEtrn(), asyncio.Event()
+        self._fetching: Collection | None = None
+        self._asking: asyncio.Task[tuple[EtrnAnswer, ...]] | None = None
         self._wanted: CallReason | None = None
         self._watchers: list[Callable[[str], None]] = []
         self._last_call: CallRecord | None = None
@@ -97,6 +104,8 @@ class DedicatedLine:
             self._settled.set()
             return "A dedicated line makes no calls; nothing is being sent."
         self._flush.stop(after_current=not at_once)
+        if self._fetching is not None:
+            self._fetching.stop()
         return "Sending stops" + (" at once." if at_once else " after the current message.")
 
     def mail_accepted(self) -> None:
@@ -154,7 +163,7 @@ class DedicatedLine:
                 pass
 
     async def _once(self, reason: CallReason | None) -> None:
-        """One run. If it was requested (`reason`), it also sends ETRN and is saved as a call."""
+        """One run. If it was requested (`reason`), it also fetches the provider's mail and is saved as a call."""
         loop = asyncio.get_running_loop()
         began_s, messages, received = loop.time(), self._inbound.messages, self._inbound.bytes
         record = CallRecord(
@@ -164,8 +173,10 @@ class DedicatedLine:
             int(self._wall_clock()),
             hangup_reason=HangUpReason.DONE,
         )
-        asking = asyncio.create_task(self._etrn.ask()) if self._etrn is not None and reason else None
+        fetching = self._fetching = Collection(self._ways, self._ask, self._say, self._moved.set)
         try:
+            if reason is not None:
+                fetching.begin()
             self._panel.mail_moves(True)
             if reason is not None and reason.by_hand:
                 self._flush.begin_call()  # an operator's request also tries hosts that rest
@@ -173,20 +184,45 @@ class DedicatedLine:
             record = replace(
                 record, sent=result.sent, deferred=result.deferred, refused=result.refused, notes=result.notes
             )
-            if asking is not None:
-                record = replace(record, etrn=await asking)
+            record = replace(record, etrn=await self._fetched(fetching))
         except Exception as error:  # a bug of ours must not stop the line
             maillog.fault("flush stopped by a bug in Dialpost", error=repr(error))
         finally:
-            if asking is not None:
-                asking.cancel()
+            if self._asking is not None:
+                self._asking.cancel()
+            self._asking, self._fetching = None, None
+            if reason is not None:
+                await fetching.close(received=self._inbound.messages - messages, is_cut=False)
         record = replace(
             record,
+            inbound=fetching.results,
             online_s=loop.time() - began_s,
             received=self._inbound.messages - messages,
             bytes_down=self._inbound.bytes - received,
         )
         await self._ended(record, kept=reason is not None)
+
+    def _ask(self) -> None:
+        if self._etrn is not None:
+            self._asking = asyncio.create_task(self._etrn.ask())
+
+    async def _fetched(self, fetching: Collection) -> tuple[EtrnAnswer, ...]:
+        """Until every way has ended; the answers to ETRN."""
+        answers: tuple[EtrnAnswer, ...] = ()
+        while True:
+            if self._asking is not None:
+                answers = await self._asking
+                self._asking = None
+                fetching.answered(answers)
+            elif fetching.running:
+                await self._moved.wait()
+                self._moved.clear()
+            else:
+                return answers
+
+    def _say(self, words: str) -> None:
+        for watcher in list(self._watchers):
+            watcher(words)
 
     async def _ended(self, record: CallRecord, kept: bool) -> None:
         if record.sent or record.deferred or kept:
@@ -203,7 +239,6 @@ class DedicatedLine:
             await self._store.save_call(record.to_json())
         except StorageError as error:
             maillog.fault("call: its record could not be kept", error=error)
-        for watcher in list(self._watchers):
-            watcher(f"sent {record.sent}, deferred {record.deferred}")
+        self._say(f"sent {record.sent}, deferred {record.deferred}")
         if self._wanted is None:
             self._settled.set()

@@ -55,6 +55,8 @@ class Talk:
         self.hear(self.server.greeting())
         while not self.dialogue.is_over and (data := self.dialogue.data_to_send()):
             self.sent.append(data)
+            due = self.dialogue.waiting_for
+            assert due is not None and due.limit_s <= 300, "a server that says nothing now would never be left"
             self.hear(self.server.receive(data))
         return self
 
