@@ -19,6 +19,7 @@ from dialpost.core.mail.inbound.dialogue import (
     StartTls,
 )
 from dialpost.core.mail.inbound.imap.client import ImapDialogue
+from dialpost.core.mail.inbound.imap.phases import Phase
 from dialpost.core.mail.inbound.imap.settings import ImapSettings
 from imap_model import ModelImap
 
@@ -42,6 +43,7 @@ class Talk:
     offsets: dict[str, int] = field(default_factory=dict)
     looks: bool = False
     deletes: bool = True
+    is_urgent_first: bool = False
     wants: Callable[[BoxMessage], bool] = lambda message: True
     content: dict[str, bytes] = field(default_factory=dict)
     listed: Listed | None = None
@@ -70,7 +72,8 @@ class Talk:
             elif out:
                 self.round_trips += 1
                 said = self.model.receive(out)
-                if self.model.closed and not said:
+                if self.model.closed and self.client.phase is not Phase.LOGOUT:
+                    self._hear(said)
                     self._act(self.client.eof())
             else:
                 assert self.client.waiting_for is not None, "nobody waits for anybody"
@@ -113,7 +116,10 @@ class Talk:
     def _note(self, event: BoxEvent) -> None:
         if isinstance(event, Listed):
             self.listed = event
-            self._wanted = [message.uid for message in event.messages if self.wants(message)]
+            wanted = [message for message in event.messages if self.wants(message)]
+            if self.is_urgent_first:
+                wanted.sort(key=lambda message: not message.is_urgent)
+            self._wanted = [message.uid for message in wanted]
             self._open = len(self._wanted)
         elif isinstance(event, Content):
             self.content[event.uid] = self.content.get(event.uid, b"") + event.data

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from box_rig import CONFIG, Rig, Session, letter
+from dialpost.core.mail.inbound.boxes import BoxState
 from dialpost.core.mail.inbound.collected import CollectFate
 from dialpost.core.mail.inbound.partial import LEAST_KEPT_BYTES
+from dialpost.core.mail.inbound.picking import MOST_TRIES
 from imap_model import ALL, Box
 
 CUTS = int(os.environ.get("DIALPOST_TEST_CUTS") or 100)
@@ -49,7 +51,7 @@ async def test_a_boxs_mail_comes_in_once_and_is_deleted_there(tmp_path: Path) ->
         box.add(b"Importance: high\r\n" + letter("urgent", text="x" * 9000 + "\r\n"))
         result = await rig.collector(there=box).collect()
         assert (result.fate, result.messages, result.held, result.left) == (CollectFate.DONE, 3, 0, 0)
-        assert [message.subject for message in rig.accepted] == ["urgent", "short", "long"]
+        assert [message.subject for message in rig.accepted] == ["urgent", "long", "short"]
         assert rig.copies()["ben", "short"] == 1 and set(rig.copies().values()) == {1}
         assert box.messages == []
         assert await rig.store.boxes.of("clinic@pop") == {}, "what is gone for good is forgotten"
@@ -67,6 +69,24 @@ async def test_one_message_that_can_not_be_served_stops_no_other(tmp_path: Path)
         result = await rig.collector(there=box).collect()
         assert (result.fate, result.messages, result.left) == (CollectFate.DONE, 2, 1)
         assert box.uids == [2]
+
+
+async def test_a_message_at_which_the_server_gives_up_stops_no_other(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        box = Box()
+        for number in range(4):
+            box.add(letter(f"m{number}"))
+
+        def give_up(command: str) -> bytes | None:
+            asked = command.split("(", maxsplit=1)[0]
+            return b"* BYE internal error\r\n" if "BODY.PEEK[]" in command and "1" in asked else None
+
+        rig.answers = give_up
+        for _ in range(MOST_TRIES + 2):
+            await rig.collector(there=box).collect()
+        assert rig.copies() == Counter({("anna", f"m{number}"): 1 for number in (1, 2, 3)})
+        [note] = (await rig.store.boxes.of("clinic@pop")).values()
+        assert note.state is BoxState.HELD and "internal error" in note.why
 
 
 async def test_a_server_that_numbers_its_messages_a_second_time(tmp_path: Path) -> None:

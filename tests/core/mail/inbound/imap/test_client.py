@@ -10,7 +10,7 @@ import pytest
 from cases import cases
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.inbound.collected import CollectFate
-from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxMessage, Complete
+from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxMessage, Complete, Ended
 from dialpost.core.mail.inbound.imap import listing
 from dialpost.core.mail.inbound.imap.client import MOST_UNASKED_BYTES, ImapDialogue
 from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, MOST_AHEAD, PIECE_BYTES
@@ -422,6 +422,14 @@ def test_small_messages_are_asked_for_together() -> None:
     assert fetches(model) == ["UID FETCH 1:27", "UID FETCH 28:30", "UID FETCH 31", "UID FETCH 32:33"]
 
 
+def test_urgent_messages_do_not_wait_for_others() -> None:
+    box = box_of(300, 300)
+    box.add(message(3, head="Priority: urgent\r\n"))
+    model = ModelImap(box)
+    talk = Talk(model, is_urgent_first=True).run()
+    assert fetches(model) == ["UID FETCH 3", "UID FETCH 1:2"] and talk.complete[0] == "7.3"
+
+
 def test_of_messages_that_are_refused_together_each_is_asked_for_alone() -> None:
     box = box_of(300, 400, 500)
     refused = instead(("UID FETCH 1:3 (UID BODY", b"%t NO some\r\n"), ("UID FETCH 2 ", b"%t NO broken\r\n"))
@@ -544,9 +552,37 @@ def test_a_refused_deletion_is_told(command: str) -> None:
 
 
 def test_a_farewell_out_of_turn_cuts_the_session() -> None:
-    talk = Talk(ModelImap(box_of(300), answers=instead(("UID FETCH 1 ", b"* BYE restart\r\n")))).run()
+    talk = Talk(ModelImap(box_of(300), answers=instead(("UID STORE", b"* BYE restart\r\n")))).run()
     assert talk.ended is not None and talk.ended.fate is CollectFate.CUT and talk.ended.words == "BYE restart"
     assert talk.deleted == []
+
+
+@cases("farewell", [b"", b"* BYE internal error\r\n"])
+def test_a_message_at_which_the_server_gives_up_is_named(farewell: bytes) -> None:
+    box = box_of(300, 400, 500)
+    model = ModelImap(box)
+    first = model._one(1, box.messages[0], "BODY.PEEK[]<0.501>")
+
+    def give_up(command: str) -> bytes | None:
+        if "BODY.PEEK[]" not in command:
+            return None
+        model.closed = True
+        return first + farewell
+
+    model.answers = give_up
+    talk = Talk(model).run()
+    words = farewell[2:].decode().strip() or "the server closed the connection"
+    assert talk.failed == {"7.2": words} and talk.content == {"7.1": message(1, 300)}
+    assert talk.ended == Ended(CollectFate.CUT, words)
+
+
+def test_a_message_that_has_begun_to_come_is_not_blamed() -> None:
+    box = box_of(200_000)
+    model = ModelImap(box, offers=without("COMPRESS=DEFLATE"))
+    first = model._one(1, box.messages[0], f"BODY.PEEK[]<0.{PIECE_BYTES}>") + b"%t OK done\r\n* BYE enough\r\n"
+    model.answers = instead(("UID FETCH 1 (UID BODY", first))
+    talk = Talk(model).run()
+    assert talk.failed == {} and len(talk.content["7.1"]) == PIECE_BYTES
 
 
 def test_a_server_that_closes_the_connection() -> None:

@@ -129,7 +129,9 @@ class ImapDialogue:
 
     def eof(self) -> list[BoxEvent]:
         """The server closed the connection."""
-        return self.failed("the server closed the connection")
+        words = "the server closed the connection"
+        self._blame(words)
+        return self.failed(words)
 
     def failed(self, words: str) -> list[BoxEvent]:
         """The connection can't be used any more (reset, no answer in time)."""
@@ -172,6 +174,7 @@ class ImapDialogue:
         elif answer.tag == "+":
             raise ProtocolError("the server asks for more, but nothing was begun")
         elif answer.word == "BYE":
+            self._blame(str(answer))
             self._end(self._done if self._is_all_answered else Ended(CollectFate.CUT, str(answer)))
         else:
             self._count(self._collecting.untagged(item, answer))
@@ -202,6 +205,11 @@ class ImapDialogue:
             self._collecting = Collecting(self._wire, self._opening)
         if unread:
             self._read(unread)
+
+    def _blame(self, words: str) -> None:
+        """The server itself ends the session: perhaps because of the message it was about to send."""
+        if self._collecting is not None and not self.is_over:
+            self._collecting.blame(words)
 
     def _leave(self) -> None:
         """Log out behind the last command: the server closes once it has answered that."""

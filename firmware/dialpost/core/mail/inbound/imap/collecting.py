@@ -78,7 +78,8 @@ class Collecting:
     def fetch(self, uid: str, offset: int) -> None:
         """Ask for the content of a message."""
         number = self._number(uid)
-        self._jobs.add(number, self._listing.sizes[number], offset)
+        is_urgent = number in self._listing.urgent
+        self._jobs.add(Job.of(number, self._listing.sizes[number], offset, is_urgent=is_urgent))
 
     def delete(self, uids: Sequence[str]) -> None:
         """Have messages removed."""
@@ -110,7 +111,7 @@ class Collecting:
     def _ask(self, jobs: list[Job]) -> None:
         most = max(job.size for job in jobs) + 1 if len(jobs) > 1 else 0
         pieces = []
-        for job in jobs:
+        for job in sorted(jobs, key=lambda job: job.uid):  # as the server will
             at, count = job.ask(most)
             pieces.append(Piece(job.uid, at, count, due=min(count, job.size + 1)))
         uids = tuple(job.uid for job in jobs)
@@ -161,6 +162,17 @@ class Collecting:
                 self._wire.tell(Failed(self._uid(asked.uids[0]), _GONE if answer.word == "OK" else str(answer)))
         else:
             self._deleting.answered(asked, answer)
+
+    def blame(self, words: str) -> None:
+        """The server gave up in the middle: tell so of the message that was next, if nothing of it has come.
+
+        Whatever it is in this message that the server can't serve, the next session must not begin with it again.
+        """
+        waiting = (one for asked in self._wire.asked.values() for one in asked.pieces if not one.is_served)
+        piece = next(waiting, None)
+        if piece is not None and self._jobs.of(piece.uid).is_untouched:
+            self._jobs.drop(piece.uid)
+            self._wire.tell(Failed(self._uid(piece.uid), words))
 
     def _uid(self, number: int) -> str:
         return f"{self._prefix}{number}"

@@ -43,6 +43,7 @@ class Job:
     next: int
     came: int
     begin: int
+    is_urgent: bool = False
     in_flight: int = 0
     is_short: bool = False  # a piece brought less than was asked for
     is_ended: bool = False  # a piece brought nothing
@@ -52,9 +53,9 @@ class Job:
     words: str = ""
 
     @classmethod
-    def of(cls, uid: int, size: int, offset: int) -> Job:
+    def of(cls, uid: int, size: int, offset: int, *, is_urgent: bool = False) -> Job:
         """A message from this byte on."""
-        return cls(uid, size, next=offset, came=offset, begin=offset)
+        return cls(uid, size, next=offset, came=offset, begin=offset, is_urgent=is_urgent)
 
     @property
     def is_asked(self) -> bool:
@@ -79,6 +80,11 @@ class Job:
     def may_share(self) -> bool:
         """Whether it may be asked for together with others: all of it, in one piece."""
         return not (self.next or self.is_alone) and self.size < SMALL_BYTES
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing of it has come."""
+        return self.came == self.begin
 
     @property
     def left(self) -> int:
@@ -131,9 +137,9 @@ class Jobs:
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
 
-    def add(self, uid: int, size: int, offset: int) -> None:
+    def add(self, job: Job) -> None:
         """One more message."""
-        self._jobs[uid] = Job.of(uid, size, offset)
+        self._jobs[job.uid] = job
 
     def of(self, uid: int) -> Job:
         """The message that is being fetched."""
@@ -158,11 +164,16 @@ class Jobs:
 
 
 def _together(waiting: list[Job]) -> list[Job]:
-    """The first, and those behind it that can be asked for with the same command."""
-    batch, size = waiting[:1], waiting[0].size
+    """The first, and those behind it that can be asked for with the same command.
+
+    The server sends them in its own order, so urgent ones don't share with others.
+    """
+    first, size = waiting[0], waiting[0].size
+    batch = [first]
     for job in waiting[1:]:
         size += job.size
-        if size > BATCH_BYTES or not (job.may_share and batch[0].may_share):
+        is_alike = job.may_share and first.may_share and job.is_urgent == first.is_urgent
+        if size > BATCH_BYTES or not is_alike:
             break
         batch.append(job)
     return batch

@@ -32,6 +32,7 @@ class Listing:
         self._seen = 0
         self._exists = exists
         self.sizes: dict[int, int] = {}
+        self.urgent: set[int] = set()
         self._messages: dict[int, BoxMessage] = {}
         self._skipped: list[str] = []
 
@@ -64,8 +65,10 @@ class Listing:
         self._in_slice += 1
         size = number_of(attributes["RFC822.SIZE"])
         if len(self._messages) < MOST_MESSAGES:
+            is_urgent = _is_urgent(attributes)
             self.sizes[uid] = size
-            self._messages[uid] = BoxMessage(f"{self._prefix}{uid}", size, _is_urgent(attributes))
+            self.urgent.update([uid] if is_urgent else [])
+            self._messages[uid] = BoxMessage(f"{self._prefix}{uid}", size, is_urgent)
         return True
 
     def skip(self, why: ProtocolError) -> None:
