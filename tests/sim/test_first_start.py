@@ -47,6 +47,7 @@ def to_the_users(rig: FirstStartRig) -> None:
         ("again:", DIAL),
         ("Mail host:", "mail.provider.example"),
         ("Mail login [1]:", ""),
+        ("Incoming mail [1]:", ""),
         ("ETRN host [mail.provider.example]:", ""),
         ("Trusted line [1]:", ""),
         ("Call times [none]:", ""),
@@ -107,6 +108,7 @@ def test_bad_answers_the_way_back_and_noise_on_the_line(rig: FirstStartRig) -> N
     for prompt, line in (
         ("Mail host:", "mail.provider.example"),
         ("Mail login [1]:", ""),
+        ("Incoming mail [1]:", ""),
         ("ETRN host", ""),
         ("Trusted line [1]:", ""),
         ("Call times", ""),

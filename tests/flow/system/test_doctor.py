@@ -9,6 +9,7 @@ from typing import Any, Never
 import pytest
 
 from dialpost.core.config.model import (
+    AtrnConfig,
     Config,
     EtrnConfig,
     EtrnUse,
@@ -231,6 +232,26 @@ async def test_etrn_refused_in_the_provider_s_words() -> None:
     servers.dialogue = EtrnDialogue(((DOMAIN, Reply(500, ("What is ETRN?",))),), None, False)
     (found,) = [finding for finding in await examine(online=True, servers=servers) if finding.subject == "ETRN"]
     assert found.severity is FAULT and "500 What is ETRN?" in found.what and "does not support ETRN" in found.advice
+
+
+async def test_the_login_at_the_atrn_host_is_tried_without_taking_its_mail() -> None:
+    config = replace(CONFIG, atrn=AtrnConfig(host="atrn.example", port=386, user="clinic", password="p"))
+    assert brief(await examine(config, online=False))[-1] == ("ATRN", SKIPPED)
+    servers = FakeServers()
+    (found,) = [one for one in await examine(config, online=True, servers=servers) if one.subject == "ATRN"]
+    assert found.severity is OK and "atrn.example, port 386 lets clinic in; TLSv1.3" in found.what
+    assert ("atrn.example", 386, "clinic") in servers.reached
+    for fate, advice in (
+        (SessionFate.UNREACHABLE, "atrn.port"),
+        (SessionFate.LOGIN_REFUSED, "atrn.user and atrn.password"),
+        (SessionFate.CLOSED, "Try again later"),
+    ):
+        servers.end = SessionEnd(fate, "the reason")
+        (found,) = [one for one in await examine(config, online=True, servers=servers) if one.subject == "ATRN"]
+        assert found.severity is FAULT and "the reason" in found.what and advice in found.advice
+    gone = replace(config, atrn=replace(config.atrn, host="gone.example"))
+    (found,) = [one for one in await examine(gone, online=True) if one.subject == "ATRN"]
+    assert found.severity is FAULT and "atrn.host" in found.advice
 
 
 async def test_every_smarthost_of_a_route_is_tried_once() -> None:

@@ -46,7 +46,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "doctor",
         description="Check configuration, clock, card, accounts, certificate and daemon. With --online, also "
-        "check public DNS, the login at the smarthost, and ETRN (which starts the provider's queue). Changes "
+        "check public DNS, the logins at the smarthost and the ATRN host, and ETRN (which starts the provider's "
+        "queue). Changes "
         "nothing. Exit status: 0 no problems, 1 warnings, 2 faults.",
     )
     parser.add_argument(

@@ -35,6 +35,7 @@ from dialpost.core.mail.smtp_target import (
 from dialpost.core.system.card_wear import CardWear
 from dialpost.core.system.doctor import dns_findings, findings
 from dialpost.core.system.doctor.card_use import card_use
+from dialpost.flow.mail.inbound.atrn import atrn_settings
 from dialpost.flow.mail.inbound.check import SUBJECT, BoxToCheck, check_mailbox
 from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.etrn import etrn_settings
@@ -236,7 +237,9 @@ class Doctor:
     async def _world(self, online: bool) -> AsyncIterator[Finding]:
         unused = findings.etrn_use(self._config)
         if not online:
-            for subject in ("DNS", "smarthost", "ETRN"):
+            for subject in ("DNS", "smarthost", "ETRN", "ATRN"):
+                if subject == "ATRN" and not self._config.atrn.user:
+                    continue
                 if subject == "ETRN" and unused is not None:
                     yield unused
                 elif subject != "smarthost" or _smarthosts(self._config):
@@ -256,6 +259,8 @@ class Doctor:
         elif self._config.etrn_host:
             for finding in await self._etrn():
                 yield finding
+        if self._config.atrn.user:
+            yield await self._atrn()
         for box in self._boxes:
             yield await self._mailbox(box)
 
@@ -293,6 +298,19 @@ class Doctor:
         more = f". {_AS_IF_NOT_TRUSTED}" if is_trusted else ""
         return ok(subject, f"{where} would take mail{login}; {end.tls or 'no TLS'}{more}")
 
+    async def _atrn(self) -> Finding:
+        """Connect, TLS, login, QUIT: everything short of ATRN itself, whose mail only a call can take."""
+        config, subject = self._config, "ATRN"
+        addresses = await self._names.addresses(config.atrn_host)
+        if not isinstance(addresses, tuple):
+            return fault(subject, dns_findings.problem_words(addresses), "Check atrn.host and dns.servers.")
+        target = HostTarget(config.atrn_host, addresses, config.atrn.port)
+        end = await self._servers.send(target, atrn_settings(config), _no_message, _no_outcome)
+        where = f"{config.atrn_host}, port {config.atrn.port}"
+        if not end.ready:
+            return fault(subject, f"{where}: {end.reason}", _ATRN_ADVICE.get(end.fate, "Try again later."))
+        return ok(subject, f"{where} lets {config.atrn.user} in; {end.tls or 'no TLS'}. A call asks for the mail")
+
     async def _etrn(self) -> list[Finding]:
         config = self._config
         addresses = await self._names.addresses(config.etrn_host)
@@ -313,6 +331,13 @@ _AS_IF_NOT_TRUSTED = (
     "This test used the settings for a line that is not trusted. On the trusted line (ppp.trusted_line) the "
     "station uses no TLS, and its passwords go as a digest only."
 )
+_ATRN_ADVICE = {
+    SessionFate.UNREACHABLE: "Check atrn.host and atrn.port (366, 386 or 587), and that the line is up.",
+    SessionFate.NOT_SERVED: "The provider's host refused the session; ask the provider if this persists.",
+    SessionFate.LOGIN_REFUSED: "Correct atrn.user and atrn.password, or ask the provider about them.",
+    SessionFate.NEEDS_OPERATOR: "Check atrn.user, atrn.password, atrn.tls and atrn.tls_verify.",
+    SessionFate.LOST: "Check that atrn.tls fits the port.",
+}
 _SMARTHOST_ADVICE = {
     SessionFate.UNREACHABLE: "Check outbound.smarthost and outbound.port, and that the line is up.",
     SessionFate.NOT_SERVED: "The provider's host refused the session; ask the provider if this persists.",

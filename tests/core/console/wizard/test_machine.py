@@ -10,13 +10,24 @@ from pathlib import Path
 import pytest
 
 from cases import cases
-from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, StationConfig, TlsMode
+from dialpost.core.config.model import (
+    Config,
+    EtrnUse,
+    InboundUse,
+    LanMethod,
+    LinkKind,
+    MailboxKind,
+    StationConfig,
+    TlsMode,
+)
 from dialpost.core.config.text import parse_config, render_config
 from dialpost.core.console.wizard.draft import Draft
 from dialpost.core.console.wizard.facts import Facts, PortOffer
 from dialpost.core.console.wizard.machine import TABLE, Event, Phase, Wizard, _sentence
 from dialpost.core.console.wizard.steps import _user, _usual_login, steps
 from dialpost.core.errors import AccountError
+from dialpost.core.mail.inbound.collected import Way
+from dialpost.core.mail.inbound.plan import Learnt, make_plan
 from dialpost.edge.system.board_files import BoardFiles
 
 ADMIN, DIAL, ANNA, BRUNO = "the-admin's", "dial-in secret", "anna's secret", "bruno's secret"
@@ -33,7 +44,7 @@ FACTS = Facts(
     timezones=frozenset({"UTC", "Europe/Vienna", "Europe/Berlin", "America/New_York"}),
 )
 LINE = ["clinic.example", "1", "1", "0961 123456", "austria", "clinic", DIAL, DIAL]
-MAIL = ["smtp.provider.example", "1", "", "", ""]
+MAIL = ["smtp.provider.example", "1", "", "", "", ""]
 PLACE = ["1", "", ADMIN, ADMIN]
 USERS = ["anna", ANNA, ANNA, ""]
 USUAL = [*LINE, *MAIL, *PLACE, *USERS]
@@ -118,10 +129,12 @@ def test_no_answer_is_shown_that_is_a_secret() -> None:
         (["clinic.example", "1", "1"], "call me", "digits"),
         (["clinic.example", "1", "1", "0961"], "atlantis", "number from 1 to"),
         (["clinic.example", "1", "1", "+43961"], "generic", "do not say what is dialled for the +"),
+        ([*LINE, "smtp.provider.example", "1", "2", ""], "0", "from 1 to 65535"),
+        ([*LINE, "smtp.provider.example", "1", "2", ""], "smtp", "from 1 to 65535"),
         (LINE, "clinic.example", "this station itself"),
         (LINE, "mail.clinic.example", "this station itself"),
         (LINE, "smtp.provider.example:587", "port"),
-        ([*LINE, "smtp.provider.example", "1", "", ""], "25:00", "time of day"),
+        ([*LINE, "smtp.provider.example", "1", "", "", ""], "25:00", "time of day"),
         ([*LINE, *MAIL, "1"], "Europe/Wien", "not known on this machine"),
         ([*LINE, *MAIL, "1"], "berlin", "Did you mean Europe/Berlin"),
         ([*LINE, *MAIL, "2"], "192.168.1.25", "192.168.1.25/24"),
@@ -342,10 +355,33 @@ def test_logins_at_the_mail_host() -> None:
 
 def test_etrn_of_another_host_or_none() -> None:
     asked = [*LINE, "smtp.provider.example", "1"]
-    other = config_of(through([*asked, "etrn.provider.example", "", "", *PLACE, *USERS])).etrn
+    other = config_of(through([*asked, "", "etrn.provider.example", "", "", *PLACE, *USERS])).etrn
     assert (other.host, other.use) == ("etrn.provider.example", EtrnUse.AUTO)
-    none = config_of(through([*asked, "none", "", "", *PLACE, *USERS]))
+    none = config_of(through([*asked, "5", "", "", *PLACE, *USERS]))
     assert none.etrn.use is EtrnUse.NEVER and not none.etrn_wanted
+
+
+INBOUND = [*LINE, "smtp.provider.example", "1"]
+
+
+def test_mail_over_a_connection_of_our_own() -> None:
+    answers = [*INBOUND, "2", "odmr.provider.example", "386", "clinic", "at secret", "at secret", "", ""]
+    config = config_of(through([*answers, *PLACE, *USERS]))
+    atrn = config.atrn
+    assert (atrn.host, atrn.port, atrn.user, atrn.password) == ("odmr.provider.example", 386, "clinic", "at secret")
+    assert config.inbound.use == (InboundUse.AUTO,) and make_plan(config, Learnt()).begin == (Way.ATRN,)
+    same = config_of(through([*INBOUND, "atrn", "", "", "clinic", "x y z", "x y z", "", "", *PLACE, *USERS])).atrn
+    assert (same.host, same.port) == ("", 366), "the mail host itself"
+
+
+@pytest.mark.parametrize(("word", "kind"), [("3", MailboxKind.IMAP), ("pop3", MailboxKind.POP3)])
+def test_mail_out_of_a_mailbox(word: str, kind: MailboxKind) -> None:
+    answers = [*INBOUND, word, "box.provider.example", "clinic", "box secret", "box secret", "", ""]
+    config = config_of(through([*answers, *PLACE, *USERS]))
+    [box] = config.inbound.mailbox
+    assert (box.kind, box.host, box.user, box.password) == (kind, "box.provider.example", "clinic", "box secret")
+    assert (box.tls, box.account) == (TlsMode.IMPLICIT, "")
+    assert config.inbound.use == (InboundUse(kind.value),) and not config.etrn_wanted
 
 
 def test_a_router_is_asked_no_telephone_number() -> None:
@@ -354,6 +390,7 @@ def test_a_router_is_asked_no_telephone_number() -> None:
         "2",
         "smtp.provider.example",
         "1",
+        "",
         "",
         "07:30",
         *PLACE[:1],
@@ -425,7 +462,7 @@ def test_twenty_users_and_no_more() -> None:
 
 
 def test_a_second_run_starts_from_what_is_there_and_enter_keeps_it() -> None:
-    first = config_of(through([*LINE, *MAIL[:3], "2", "07:30 17:30", *PLACE, *USERS]))
+    first = config_of(through([*LINE, *MAIL[:4], "2", "07:30 17:30", *PLACE, *USERS]))
     base = replace(first, budget=replace(first.budget, minutes_per_day=30.0))
     facts = replace(FACTS, accounts=("anna",), has_admin_password=True)
     wizard, asked = Wizard(facts, base), []
@@ -439,20 +476,20 @@ def test_a_second_run_starts_from_what_is_there_and_enter_keeps_it() -> None:
 
 def test_the_line_is_trusted_only_where_somebody_said_so() -> None:
     def answered(answer: str) -> Config:
-        return config_of(through([*LINE, *MAIL[:3], answer, "", *PLACE, *USERS]))
+        return config_of(through([*LINE, *MAIL[:4], answer, "", *PLACE, *USERS]))
 
     assert [answered(answer).ppp.trusted_line for answer in ("", "1", "2", "trusted")] == [False, False, True, True]
-    wizard = through([*LINE, *MAIL[:3]])
+    wizard = through([*LINE, *MAIL[:4]])
     assert wizard.question().key == "trusted_line" and "Enter 1 or 2" in wizard.answer("yes")
     explained = wizard.answer("?")
     for words in ("CRAM-MD5", "10 s at 2,400", "can be read by whoever taps the line", "no internet in between"):
         assert words in explained
-    login = [*LINE, "smtp.provider.example", "2", "", "2", "", *PLACE, *USERS]
+    login = [*LINE, "smtp.provider.example", "2", "", "", "2", "", *PLACE, *USERS]
     trusting = config_of(through(login))
     assert (trusting.outbound.tls, trusting.outbound.port, trusting.ppp.trusted_line) == (TlsMode.AUTO, 587, True)
     cautious = replace(trusting, outbound=replace(trusting.outbound, tls=TlsMode.STARTTLS))
     again = through(
-        [*login[:8], "", "", "", "", "", "", "", *USERS], replace(FACTS, has_admin_password=True), cautious
+        [*login[:8], "", "", "", "", "", "", "", "", *USERS], replace(FACTS, has_admin_password=True), cautious
     )
     again.answer("yes")
     result = again.result()

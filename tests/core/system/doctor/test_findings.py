@@ -11,6 +11,8 @@ from dialpost.core.config.model import (
     Config,
     EtrnConfig,
     EtrnUse,
+    InboundConfig,
+    InboundUse,
     LinkConfig,
     LinkKind,
     OutboundConfig,
@@ -225,6 +227,8 @@ def test_etrn_use() -> None:
     assert findings.etrn_use(CONFIG) is None
     has(known(findings.etrn_use(replace(CONFIG, link=LinkConfig(LinkKind.GATEWAY)))), (SKIPPED, "dedicated line"))
     has(known(findings.etrn_use(replace(CONFIG, etrn=EtrnConfig(EtrnUse.NEVER)))), (SKIPPED, "switched off"))
+    others = replace(CONFIG, inbound=InboundConfig(use=(InboundUse.ATRN,)))
+    has(known(findings.etrn_use(others)), (SKIPPED, "inbound.use"))
 
 
 @pytest.mark.parametrize(

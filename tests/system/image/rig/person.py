@@ -27,6 +27,7 @@ _ANSWERS = (
     ("Dial-in password again:", PPP_PASSWORD),
     ("Mail host:", MAIL_HOST),
     ("Mail login [1]:", ""),
+    ("Incoming mail [1]:", ""),
     (f"ETRN host [{MAIL_HOST}]:", ""),
     ("Trusted line [1]:", ""),
     ("Call times [none]:", ""),

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from dialpost.core.config.check import faults
 from dialpost.core.config.fields import fields_of, sections
-from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, ScheduleEntry, TlsMode
+from dialpost.core.config.model import Config, EtrnUse, LanMethod, LinkKind, MailboxConfig, ScheduleEntry, TlsMode
 from dialpost.core.config.values import check_value
 from dialpost.core.console.wizard.facts import Facts
+from dialpost.core.console.wizard.inbound_answers import with_inbound
 
 USER_NUMBERS = range(1, 21)
 """How the questions for users are numbered."""
@@ -157,7 +158,7 @@ class Draft:
                 outbound = replace(outbound, port=587, tls=TlsMode.AUTO)
         elif login == NONE and (outbound.user or not self.base.outbound.smarthost):
             outbound = replace(outbound, user="", password="", port=25, tls=TlsMode.OPPORTUNISTIC)
-        config = replace(config, outbound=outbound)
+        config = with_inbound(replace(config, outbound=outbound), self.answers)
         host = self.get("etrn_host")
         if host == NONE:
             return replace(config, etrn=replace(config.etrn, use=EtrnUse.NEVER, host=""))
@@ -194,10 +195,13 @@ class Draft:
 _MODEM_ONLY = {"port", "profile", "apn", "sim_pin", "outside_line", "country", "ppp_user", "ppp_password"}
 
 
+_TABLES: dict[str, type] = {"schedule.entry": ScheduleEntry, "inbound.mailbox": MailboxConfig}
+
+
 def check_key(key: str, text: str) -> str:
     """A text in the form the key's declaration wants (one item, if it is a list). Raises: ValueError."""
     section, _, name = key.rpartition(".")
-    owner = ScheduleEntry if section == "schedule.entry" else sections()[section]
+    owner = _TABLES[section] if section in _TABLES else sections()[section]
     field = next(each for each in fields_of(owner, section) if each.name == name)
     value = check_value(field, text)
     return str(value) if isinstance(value, str) else text.lower()

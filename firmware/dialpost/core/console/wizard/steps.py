@@ -22,6 +22,7 @@ from dialpost.core.console.wizard.draft import (
     check_key,
 )
 from dialpost.core.console.wizard.facts import Choice
+from dialpost.core.console.wizard.inbound_steps import INBOUND_STEPS
 from dialpost.core.console.wizard.line_steps import LINE_STEPS
 from dialpost.core.console.wizard.step import Check, Step, by_key
 from dialpost.core.errors import AccountError
@@ -142,16 +143,7 @@ _MAIL = (
         default=lambda draft: draft.base.outbound.password,
         more="It stays hidden while you type, and you type it twice. Upper and lower case differ.",
     ),
-    Step(
-        "etrn_host",
-        "ETRN host",
-        "Which of the provider's hosts should the station ask (by ETRN) for waiting "
-        "mail? `none` if the provider delivers it unasked.",
-        lambda typed, draft: NONE if typed.lower() == NONE else check_key("etrn.host", typed),
-        applies=lambda draft: draft.link is not LinkKind.GATEWAY,
-        default=lambda draft: draft.base.etrn.host or draft.get("mail_host"),
-        more="Usually the mail host itself.",
-    ),
+    *INBOUND_STEPS,
     Step(
         "trusted_line",
         "Trusted line",
@@ -163,8 +155,8 @@ _MAIL = (
         more="1 is safe: mail and passwords are encrypted (TLS). That costs time and money: about 3 kB for each "
         "connection (1 s at 33,600 bit/s, 10 s at 2,400), and encrypted mail can't be compressed, so small mail "
         "takes up to four times as long. 2: no TLS on this line with the mail host and the ETRN host. Passwords "
-        "go as a digest, never in clear; the text of all mail can be read by whoever taps the line. "
-        "Choose it only if both hosts belong to the provider that you dial, with no internet in between. All "
+        "go as a digest (CRAM-MD5 or SCRAM), never in clear; the text of all mail can be read by whoever taps the "
+        "line. Choose it only if both hosts belong to the provider that you dial, with no internet in between. All "
         "other hosts get TLS in any case. To change it later: `set ppp.trusted_line`.",
     ),
     Step(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.amounts import count_words, size_words
-from dialpost.core.config.model import Config, EtrnUse, Via
+from dialpost.core.config.model import Config, EtrnUse, InboundUse, Via
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import POSTMASTER, Directory
 from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
@@ -231,6 +231,8 @@ def etrn_use(config: Config) -> Finding | None:
     """Whether the provider is asked at all; None if it is, and its answer decides."""
     if config.etrn_wanted:
         return None
+    if config.inbound.use != (InboundUse.AUTO,):
+        return skipped("ETRN", "not among the ways that inbound.use names")
     why = "switched off" if config.etrn.use is EtrnUse.NEVER else "not used on a dedicated line"
     return skipped("ETRN", f"{why} (etrn.use)")
 
