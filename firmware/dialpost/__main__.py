@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from dialpost.cli.parser import command_in, make_parser, parse
+from dialpost.cli.parser import command_in, make_parser, parse, with_help_asked
 from dialpost.cli.streams import raw_output, run_with_streams, whole_lines
 from dialpost.core.errors import DialpostError
 from dialpost.core.printable import LONGEST_VALUE, one_line
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: list[str]) -> int:
-    words = _config_first(argv)
+    words = with_help_asked(_config_first(argv))
     parser = make_parser(command_in(words) or "")
     args = parse(parser, words)
     if args.command is None:

@@ -4,7 +4,7 @@ import shlex
 
 from cases import cases
 from dialpost.cli.commands import COMMANDS
-from dialpost.cli.examples import EXAMPLES
+from dialpost.cli.examples import EXAMPLES, OF_VERBS
 from dialpost.cli.parser import make_parser, parse
 
 
@@ -17,3 +17,11 @@ def test_the_command_line_takes_it(name: str, line: str) -> None:
     program, *words = shlex.split(line)
     assert (program, parse(make_parser(name), words).command) == ("dialpost", name)
     assert f"  {line} " in make_parser().commands.choices[name].format_help()
+
+
+@cases("name, line", [(name, line) for name, some in OF_VERBS.items() for line, _ in some])
+def test_the_help_of_a_verb_shows_its_own(name: str, line: str) -> None:
+    command, verb = name.split()
+    args = parse(make_parser(command), shlex.split(line)[1:])
+    assert (args.command, args.verb) == (command, verb)
+    assert f"  {line} " in make_parser().commands.choices[command].commands.choices[verb].format_help()

@@ -13,7 +13,7 @@ from console_rig import live_daemon
 from dialpost import __version__
 from dialpost.__main__ import main
 from dialpost.cli.commands import COMMANDS
-from dialpost.cli.parser import command_in, command_parser, make_parser
+from dialpost.cli.parser import command_in, command_parser, make_parser, with_help_asked
 
 COUNT = """
 import os, sys
@@ -75,6 +75,30 @@ def test_the_command_is_the_first_word_that_is_no_option(words: list[str], comma
     assert command_in(words) == command
 
 
+@cases(
+    "typed, same",
+    [
+        ("help", "--help"),
+        ("help queue", "queue --help"),
+        ("help queue delete", "queue delete --help"),
+        ("--config help help queue", "--config help queue --help"),
+        ("status", "status"),
+        ("trace help", "trace help"),
+        ("", ""),
+    ],
+)
+def test_help_may_come_first(typed: str, same: str) -> None:
+    assert with_help_asked(typed.split()) == same.split()
+
+
+def test_help_of_a_verb_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    for typed, said in (("help queue delete", "usage: dialpost queue delete "), ("help", "usage: dialpost [-h]")):
+        with pytest.raises(SystemExit) as ended:
+            main(typed.split())
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith(said)
+
+
 def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out == make_parser().format_help()
@@ -88,7 +112,6 @@ def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
         ("queue-show", "`dialpost queue show`"),
         ("queue ls", "`dialpost queue list`"),
         ("release 3", "`dialpost queue release`"),
-        ("help", "`dialpost --help`"),
         ("version", "`dialpost --version`"),
         ("status --jsn", "--json"),
         ("call now --over-budgte", "--over-budget"),

@@ -86,8 +86,32 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+OF_VERBS: dict[str, tuple[tuple[str, str], ...]] = {
+    "queue retry": (
+        ("dialpost queue retry D0000001", "try one message in the next call"),
+        ("dialpost queue retry --to @shop.example", "try all for one domain"),
+    ),
+    "queue hold": (
+        ("dialpost queue hold D0000001", "hold one message"),
+        ("dialpost queue hold D0000001 ben@shop.example", "hold it for one of its recipients"),
+        ("dialpost queue hold --larger-than 5M", "hold all large messages"),
+    ),
+    "queue release": (
+        ("dialpost queue release D0000001", "release one message"),
+        ("dialpost queue release --all --dry-run", "count what would be released, and show some"),
+        ("dialpost queue release --from anna@clinic.example", "release all from one sender"),
+    ),
+    "queue delete": (
+        ("dialpost queue delete D0000001", "delete one message; asks first"),
+        ("dialpost queue delete --from @shop.example --dry-run", "count what would be deleted, and show some"),
+        ("dialpost queue delete --held --older-than 30d --yes", "delete old held messages; does not ask"),
+    ),
+}
+"""Examples of verbs, for their own help."""
+
+
 def examples_text(name: str) -> str:
-    """As a section of the command's help."""
-    shown = EXAMPLES[name]
+    """As a section of the help of a command, or of a verb in `OF_VERBS`."""
+    shown = EXAMPLES.get(name) or OF_VERBS[name]
     wide = max(len(line) for line, _ in shown)
     return "\n".join(["examples:", *(f"  {line:<{wide}}  # {what}" for line, what in shown)])

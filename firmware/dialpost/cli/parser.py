@@ -27,7 +27,8 @@ Everyday commands:
   dialpost account add anna     create a mailbox, effective at once
   dialpost doctor               check whether everything is set up for mail to arrive
 
-Each command has --help and a manual page, for example: man dialpost-status.
+`dialpost help COMMAND` explains a command, as COMMAND --help does; each has a manual page, for
+example: man dialpost-status.
 
 Files:
   /etc/dialpost/dialpost.toml   the configuration
@@ -123,10 +124,23 @@ def command_parser(name: str) -> Parser:
 
 def command_in(words: Sequence[str]) -> str | None:
     """The intended command: the first word that is neither an option nor the value of one."""
+    at = _command_at(words)
+    return None if at is None else words[at]
+
+
+def with_help_asked(words: Sequence[str]) -> list[str]:
+    """`help COMMAND` as `COMMAND --help`, and `help` as `--help`; other words as they are."""
+    at = _command_at(words)
+    if at is None or words[at] != "help":
+        return list(words)
+    return [*words[:at], *words[at + 1 :], "--help"]
+
+
+def _command_at(words: Sequence[str]) -> int | None:
     passed = ""
-    for word in words:
+    for at, word in enumerate(words):
         if passed != _VALUED and not word.startswith("-"):
-            return word
+            return at
         passed = word
     return None
 

@@ -133,6 +133,15 @@ def test_many_are_held_released_retried_and_deleted(
     )
 
 
+def test_who_names_the_state_that_a_command_is_for_means_all(daemon: Daemon, queue: Run) -> None:
+    made = daemon.accept("eve@world.example", "eve@world.example")
+    assert queue("hold", "--waiting")[1] == "2 messages (2 recipients) held.\n"
+    assert queue("release", "--held", "--dry-run")[1].splitlines()[-1].endswith(" match.")
+    assert queue("release", "--held") == (0, "2 messages (2 recipients) released.\n", "")
+    assert queue("retry", "--waiting")[0] == 0
+    assert daemon.states(made) == ["waiting"] * 2
+
+
 def test_a_dry_run_counts_and_shows_some(daemon: Daemon, queue: Run) -> None:
     made = daemon.accept(*["eve@world.example"] * 12)
     for action in ("hold", "retry", "delete"):

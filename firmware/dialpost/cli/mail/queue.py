@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dialpost.cli.arguments import json_option, whole
+from dialpost.cli.examples import examples_text
 from dialpost.cli.mail.queue_many import add_filters, one_or_many
 from dialpost.cli.output import Table, count, fitted, print_answer, print_answers, size, span
 from dialpost.cli.station import control_client
@@ -42,7 +43,7 @@ def add_parser(commands: Any) -> None:
     show.add_argument("id", help="the message's ID in `queue list`")
     json_option(show)
     show.set_defaults(func=_show)
-    retry = verbs.add_parser("retry", help="retry at the next opportunity")
+    retry = verbs.add_parser("retry", help="retry at the next opportunity", epilog=examples_text("queue retry"))
     retry.add_argument("id", nargs="?", help="one message; otherwise give filters or --all")
     add_filters(retry, api.Action.RETRY)
     retry.set_defaults(func=one_or_many(_retry))
@@ -62,10 +63,12 @@ def add_parser(commands: Any) -> None:
             "its size again.",
         ),
     ):
-        move = verbs.add_parser(verb, help=text, description=more)
+        move = verbs.add_parser(verb, help=text, description=more, epilog=examples_text(f"queue {verb}"))
         _one_or_many(move, action)
         move.set_defaults(func=one_or_many(_move))
-    delete = verbs.add_parser("delete", help="delete messages; the senders are not notified")
+    delete = verbs.add_parser(
+        "delete", help="delete messages; the senders are not notified", epilog=examples_text("queue delete")
+    )
     _one_or_many(delete, api.Action.DELETE)
     delete.add_argument("--yes", action="store_true", help="don't ask for confirmation")
     delete.set_defaults(func=one_or_many(_delete))

@@ -24,6 +24,14 @@ _DONE = {
     api.Action.DELETE: "deleted",
 }
 _TELL_EVERY_S = 3.0
+_WAITING, _HELD = api.Standing.WAITING, api.Standing.HELD
+_STANDINGS = {
+    api.Action.RETRY: ((_WAITING, "all that wait, as --all does"),),
+    api.Action.HOLD: ((_WAITING, "all that wait, as --all does"),),
+    api.Action.RELEASE: ((_HELD, "all that are held, as --all does"),),
+    api.Action.DELETE: ((_HELD, "only if held"), (_WAITING, "only if waiting")),
+}
+"""The states that a command can be limited to; where there is one, who names it means all."""
 
 
 def add_filters(parser: Any, action: api.Action) -> None:
@@ -43,10 +51,9 @@ def add_filters(parser: Any, action: api.Action) -> None:
     )
     many.add_argument("--older-than", type=age, metavar="AGE", help="accepted longer ago: 45min, 12h, 5d")
     many.add_argument("--larger-than", type=byte_count, metavar="SIZE", help="larger than: 500k, 10M")
-    if action is api.Action.DELETE:
-        state = many.add_mutually_exclusive_group()
-        for standing, text in ((api.Standing.HELD, "only if held"), (api.Standing.WAITING, "only if waiting")):
-            state.add_argument(f"--{standing.value}", dest="state", action="store_const", const=standing, help=text)
+    state = many.add_mutually_exclusive_group()
+    for standing, text in _STANDINGS[action]:
+        state.add_argument(f"--{standing.value}", dest="state", action="store_const", const=standing, help=text)
     many.add_argument(
         "--dry-run", action="store_true", help="change nothing; show how many match, and some of them"
     )
