@@ -92,14 +92,3 @@ def test_pop3_by_stls_and_by_tls(server: MailboxServer) -> None:
     again.pass_(USERS["site1"])
     assert again.stat()[0] == 2
     again.quit()
-
-
-@pytest.mark.parametrize("server", ALL, indirect=True)
-def test_what_was_delivered_outlives_a_kill(server: MailboxServer) -> None:
-    server.kill()
-    server.start()
-    client = poplib.POP3("127.0.0.1", server.pop3_port)
-    client.user("site1")
-    client.pass_(USERS["site1"])
-    assert client.stat()[0] == 3
-    client.quit()
