@@ -61,7 +61,7 @@ def test_44_messages_in_one_call_and_none_in_the_next(work: Path, kind: str, ser
     for number, message_id in enumerate(ids):
         recipient = f"{('anna', 'ben')[number % 2]}@{DOMAIN}"
         envelope = f"Delivered-To: {recipient}\r\n{RECEIVED}".encode()
-        # To names a list, as it does so often: only the envelope tells whose it is.
+        # To names a list: only the envelope tells whose it is.
         server.put(USER, envelope + make_message(message_id, "friend@world.example", ["list@world.example"]))
     station = Station(work / "station")
     # The router's line counts as up when the smarthost's port answers; nothing is sent there.
