@@ -171,7 +171,6 @@ class Rig:
     limits: Limits = field(default_factory=lambda: Limits(50_000_000, None))
     letters: Letters = field(default_factory=Letters)
     accounts: Accounts = field(default_factory=Accounts)
-    shared: list[str] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
     config: Config = CONFIG
     now_s: float = 1_800_000_000.0
@@ -230,7 +229,7 @@ class Rig:
 
         way = Way.IMAP if isinstance(there, ImapBox) else Way.POP3
         box = Box("office", way, key, "pop.provider.example", 995, rule)
-        return MailboxCollector(box, tools, Addresses(), opened, self.shared.append)
+        return MailboxCollector(box, tools, Addresses(), opened)
 
     def _pop3(self, there: ThereBox) -> Session:
         login = BoxLogin(self.manners.user, self.manners.password, TlsMode.NONE, clear_password=True)

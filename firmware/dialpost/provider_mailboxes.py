@@ -60,7 +60,6 @@ class ProviderMail:
     zone: tzinfo
     wall_clock: Callable[[], float]
     clock_trusted: Callable[[], bool]
-    on_shared: Callable[[str], None] = lambda name: None
     intake: Intake | None = None
 
     def collectors(self, boxes: Sequence[MailboxConfig]) -> tuple[MailboxCollector, ...]:
@@ -99,7 +98,7 @@ class ProviderMail:
 
     def _collector(self, box: MailboxConfig, tools: BoxTools) -> MailboxCollector:
         opened = partial(_opened, self.config, box, self.memory, self.room)
-        return MailboxCollector(_box(self.config, box), tools, self.addresses, opened, self.on_shared)
+        return MailboxCollector(_box(self.config, box), tools, self.addresses, opened)
 
 
 def provider_mail(

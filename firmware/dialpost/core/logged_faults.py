@@ -61,6 +61,10 @@ _NEXT = {
     "-n`) or lower smtp.max_connections.",
     "connections: file descriptors for %s only": "Raise the limit (LimitNOFILE, `ulimit -n`) to have all of "
     "smtp.max_connections.",
+    "mailbox: another program empties it, too": "Messages that were held there are gone. Make the station the only "
+    "one that collects it, or set the other one to leave the mail there.",
+    "mailbox: a message was skipped": "The provider lists it in a way that can't be used: ask its support.",
+    "mailbox: the provider can't serve a message": "After some tries it is left there: `dialpost inbound list`.",
     "clock: no server gave the time; it stays wrong": "Set clock.servers to a time server that can be reached.",
 }
 

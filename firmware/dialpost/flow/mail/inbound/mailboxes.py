@@ -14,6 +14,7 @@ from dialpost.core.mail.inbound.collected import Collected, CollectFate
 from dialpost.core.mail.inbound.dialogue import Ended
 from dialpost.core.mail.mx import AddressAnswer
 from dialpost.core.mail.smtp_target import HostTarget
+from dialpost.flow import maillog
 from dialpost.flow.mail.inbound.session import Box, BoxSession, BoxTools, SessionRun, Tally
 from dialpost.flow.mail.needs import HostAddresses
 
@@ -24,10 +25,7 @@ _SHARED_ADVICE = (
 
 
 class MailboxCollector:
-    """One mailbox. `open_session` makes a session; it raises OSError if the login can't be read from its file.
-
-    `on_shared` gets the name of a mailbox that somebody else empties, too.
-    """
+    """One mailbox. `open_session` makes a session; it raises OSError if the login can't be read from its file."""
 
     def __init__(
         self,
@@ -35,10 +33,9 @@ class MailboxCollector:
         tools: BoxTools,
         addresses: HostAddresses,
         open_session: Callable[[HostTarget], BoxSession],
-        on_shared: Callable[[str], None] = lambda name: None,
     ) -> None:
         self.box = box
-        self._tools, self._addresses, self._open, self._on_shared = tools, addresses, open_session, on_shared
+        self._tools, self._addresses, self._open = tools, addresses, open_session
         self._run: SessionRun | None = None
         self._is_stopped = False
 
@@ -67,7 +64,7 @@ class MailboxCollector:
         except StorageError as error:
             ended = Ended(CollectFate.NOT_NOW, f"the station can't store mail at the moment: {error}")
         if tally.gone:
-            self._on_shared(self.box.name)
+            maillog.operator_needed("mailbox: another program empties it, too", mailbox=self.box.name)
         return _result(self.box, ended, tally)
 
     async def _sessions(self, tally: Tally) -> Ended:

@@ -208,7 +208,7 @@ class SessionRun:
         self._sizes = {message.uid: message.size for message in listed.messages}
         await self.tools.notes.note(self.box.key, dict.fromkeys(picked.forget))
         for words in listed.skipped:
-            maillog.fault(f"mailbox {self.box.name}: a message was skipped", words=words)
+            maillog.fault("mailbox: a message was skipped", mailbox=self.box.name, words=words)
         self.tally.held, self.tally.gone = picked.held, picked.gone
         self.tally.skipped = listed.skipped
         self._choose(picked)
@@ -291,7 +291,7 @@ class SessionRun:
             await taking.cut()
             self.tally.left += 1
         size = self._sizes.get(failed.uid, 0)
-        maillog.fault(f"mailbox {self.box.name}: the provider can't serve a message", words=failed.words)
+        maillog.fault("mailbox: the provider can't serve a message", mailbox=self.box.name, words=failed.words)
         note = failed_once_more(self._notes.get(failed.uid), size, failed.words, self._now_s())
         await self._note(failed.uid, note)
 
