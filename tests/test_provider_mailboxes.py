@@ -30,6 +30,8 @@ from dialpost.provider_mailboxes import ProviderMail, boxes_to_check, configured
 from dialpost.sim.pop3 import Box, Manners, Pop3Server
 from dialpost.station import Station
 from fakes import FakeLink
+from imap_model import Box as ImapBox
+from imap_model import ModelImap
 
 BOX = MailboxConfig(
     name="office",
@@ -117,6 +119,42 @@ async def test_a_configured_mailbox_is_collected(tmp_path: Path) -> None:
         assert "next call" in (await answer_here(methods, api.FETCH, id=left.id)).words
         assert (await collector.collect()).messages == 1
         assert rig.copies()["anna", "big"] == 1 and await answer_here(methods, api.LIST) == ()
+
+
+async def test_a_cut_message_goes_on_at_its_byte_by_imap(tmp_path: Path) -> None:
+    there = ImapBox()
+    there.add(letter("big", text="a line of text\r\n" * 10_000))
+    left = 100_000  # bytes until the line is cut
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal left
+        session = ModelImap(there, ("IMAP4rev1", "SASL-IR", "AUTH=PLAIN", "UIDPLUS"))
+        said = session.greeting()
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(said[:left])
+                left -= len(said)
+                await writer.drain()
+                if left <= 0 or session.closed or not (data := await reader.read(65_536)):
+                    break
+                said = session.receive(data)
+        writer.close()
+
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = await asyncio.start_server(serve, sock=listening)
+    async with Rig(tmp_path) as rig:
+        box = replace(BOX, kind=MailboxKind.IMAP, port=listening.getsockname()[1], user="anna", password="geheim")
+        station = replace(rig.config.station, data_dir=str(tmp_path))
+        [collector] = collectors(rig, config_of(rig, box, station=station))
+        assert (await collector.collect()).fate is CollectFate.CUT
+        assert len(list((tmp_path / "partial").iterdir())) == 2
+        left = 90_000  # less than the message
+        result = await collector.collect()
+        assert (result.fate, result.messages) == (CollectFate.DONE, 1)
+        assert rig.copies() == {("anna", "big"): 1} and there.messages == []
+        assert list((tmp_path / "partial").iterdir()) == []
+    server.close()
 
 
 async def test_a_wrong_login_and_a_wrong_port_say_what_to_do(tmp_path: Path) -> None:
