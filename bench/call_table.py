@@ -17,10 +17,20 @@ from call_cells import Cell
 from call_proof import proof
 from figures import Amounts, Row
 
-_HEAD = (
-    "| cell | Dialpost, s | in / out, s | Postfix, s | to it | limit, s | ratio | promised | perfect, s | to it |",
-    "|---|---|---|---|---|---|---|---|---|---|",
+_COLUMNS = (
+    "cell",
+    "Dialpost, s",
+    "in / out, s",
+    "Postfix, s",
+    "to it",
+    "limit, s",
+    "ratio",
+    "promised",
+    "perfect, s",
+    "to it",
+    "load",
 )
+_HEAD = (f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|")
 Run = Mapping[str, Any]
 
 
@@ -73,6 +83,7 @@ def _row(name: str, ours: Run, theirs: Run | None) -> str:
         word,
         f"{perfect_s:.0f}",
         f"{ours['across_s'] / perfect_s:.2f}",
+        f"{ours['load']:.0f}",
     )
     return f"| {' | '.join(cells)} |"
 

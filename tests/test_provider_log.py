@@ -114,7 +114,7 @@ def test_a_cells_rows_say_what_a_perfect_station_would_have_needed() -> None:
 
 def run_of(across_s: float, ratio: float, **more: object) -> dict[str, object]:
     known = {"across_s": across_s, "inbound_s": across_s, "outbound_s": 1.0, "ratio": ratio, "stranded": 0}
-    return {**known, "limit_s": 10.0, "promised": 1.5, "proof": {"perfect_s": 8.0}, **more}
+    return {**known, "limit_s": 10.0, "promised": 1.5, "proof": {"perfect_s": 8.0}, "load": 3.4, **more}
 
 
 def test_the_table_begins_with_what_is_weaker_than_it_should_be() -> None:
@@ -128,7 +128,19 @@ def test_the_table_begins_with_what_is_weaker_than_it_should_be() -> None:
     }
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in table(matrix)[2:]]
     assert [row[0] for row in rows] == ["slower", "missed", "kept", "impossible"]
-    assert rows[1] == ["missed", "18", "18 / 1", "9, 2 left behind", "2.00", "10", "1.80", "**1.50**", "8", "2.25"]
+    assert rows[1] == [
+        "missed",
+        "18",
+        "18 / 1",
+        "9, 2 left behind",
+        "2.00",
+        "10",
+        "1.80",
+        "**1.50**",
+        "8",
+        "2.25",
+        "3",
+    ]
     assert [row[7] for row in rows] == ["1.50, kept", "**1.50**", "1.50, kept", "1.50, impossible"]
 
 
