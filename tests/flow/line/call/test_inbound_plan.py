@@ -126,15 +126,19 @@ def test_a_promise_that_is_not_kept_three_times_brings_the_next_way(caplog: pyte
     assert names(plan.begin_call()) == ["etrn", "anna's"], "somebody came"
 
 
-def test_what_atrn_brought_does_not_count_for_etrn() -> None:
-    plan = plan_of('[etrn]\nhost = "etrn.example"\n' + ATRN + 'host = "atrn.example"\n')
+@pytest.mark.parametrize(
+    ("way", "more"),
+    [(Way.ATRN, '[etrn]\nhost = "etrn.example"\n' + ATRN + 'host = "atrn.example"\n'), (Way.IMAP, BOXES)],
+)
+def test_what_another_way_brought_does_not_count_for_etrn(way: Way, more: str) -> None:
+    plan = plan_of(more)
     for _ in range(3):
         plan.begin_call()
         plan.answered(said(250))
         plan.end_call(received=0, is_cut=False)
     plan.begin_call()
     plan.answered(said(250))
-    plan.collected(came(Way.ATRN, messages=4))
+    plan.collected(came(way, messages=4))
     plan.end_call(received=4, is_cut=False)
     assert plan.learnt.silent_calls == 4
 

@@ -73,7 +73,7 @@ class InboundPlan:
 
     def collected(self, result: Collected) -> Start:
         """What follows from the end of a collector."""
-        self._fetched += result.messages if result.way is Way.ATRN else 0
+        self._fetched += result.messages
         if result.fate is CollectFate.NOT_SUPPORTED:
             return self._next(result.way, result.words)
         if result.fate in _ENDED_WELL and result.way in (*self._plan.begin, *self._plan.reserve):
