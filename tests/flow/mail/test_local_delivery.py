@@ -344,6 +344,7 @@ async def test_more_than_a_batch_of_new_messages_is_asked_for(rig: Rig, monkeypa
     messages = [await rig.accept(to_mailbox("anna")) for _ in range(4)]
     for message in messages:
         rig.flow.accepted(message)
+    assert len(rig.flow._new) == 3, "the rest is in the queue"
     await rig.store.set_state(messages[3].queue_id, {WAITING}, HELD)
     assert [await rig.flow.deliver_due() for _ in range(3)] == [2, 1, 0]
     assert rig.mailbox("anna") == [message.queue_id for message in messages[:3]]

@@ -135,10 +135,10 @@ class LocalDelivery:
 
     def accepted(self, message: MessageRecord) -> None:
         """A new message for a mailbox is in the queue."""
-        if message.queue_id not in self._found:
+        if not self._must_ask and message.queue_id not in self._found:
             self._new.append(message)
-        # The queue also knows what became of them since: nothing may wait here for long.
-        self._must_ask = self._must_ask or len(self._new) > BATCH
+            # The queue also knows what became of them since: nothing may wait here for long.
+            self._must_ask = len(self._new) > BATCH
         self._wanted.set()
 
     async def run(self) -> None:
