@@ -228,6 +228,28 @@ async def test_a_line_that_is_gone_ends_the_session_at_once() -> None:
     assert ended == Ended(CollectFate.CUT, "the line is down")
 
 
+async def test_a_handshake_that_is_not_answered_is_given_up_like_anything_else(
+    tls_files: tuple[Path, Path],
+) -> None:
+    begun = asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        begun.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    talk = session(HostTarget("imap.example", ("127.0.0.1",), server.sockets[0].getsockname()[1]), TlsMode.IMPLICIT)
+    running = asyncio.ensure_future(collect(talk))
+    await begun.wait()
+    assert talk.patience_ends_s < asyncio.get_running_loop().time() + 61
+    talk.break_off("nobody waits any longer")
+    _, _, ended = await running
+    server.close()
+    assert ended.fate is CollectFate.CUT
+
+
 async def test_a_line_that_is_gone_before_the_connection() -> None:
     talk = session(HostTarget("imap.example", ("127.0.0.1",), 1), TlsMode.NONE)
     talk.break_off("the line is down")

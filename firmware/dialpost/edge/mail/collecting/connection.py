@@ -32,6 +32,8 @@ _log = logging.getLogger(__name__)
 CONNECT_WAIT_S = 60.0
 """Several retransmissions of a SYN over a line with seconds of delay, as in `smtp_client/driver`."""
 TLS_WAIT_S = 180.0
+LEAST_TLS_WAIT_S = 60.0
+"""The least time that a handshake gets if nothing else keeps a paid line up."""
 PROGRESS_BYTES = 512
 MOST_WAITING_BYTES = 131_072
 """Content that has arrived and was not taken: more is not read from the network."""
@@ -71,6 +73,7 @@ class BoxSession:
         self._since_progress = 0
         self._waited_for = ""
         self._is_to_repeat = False
+        self._is_shaking_hands = False
         self._is_flush_planned = False
 
     # What the collector asks and wants
@@ -94,7 +97,8 @@ class BoxSession:
     def patience_ends_s(self) -> float:
         """Until when it is worth waiting for if nothing else keeps a paid line up (the loop's time)."""
         due = self.dialogue.waiting_for
-        return inf if due is None else self._progress_at + due.least_s * self._scale
+        least_s = LEAST_TLS_WAIT_S if self._is_shaking_hands else None if due is None else due.least_s
+        return inf if least_s is None else self._progress_at + least_s * self._scale
 
     def look(self, uid: str) -> None:
         """Ask for a message's header."""
@@ -205,6 +209,7 @@ class BoxSession:
 
     async def _shake_hands(self) -> bool:
         """Do the TLS handshake; whether it succeeded."""
+        self._is_shaking_hands = True
         try:
             async with asyncio.timeout(TLS_WAIT_S * self._scale):
                 await self._connection.start_tls(self._memory, self._use)
@@ -218,6 +223,8 @@ class BoxSession:
             why = "the server closed the connection" if is_lost else "took too long"
             self._tell(self.dialogue.failed(f"TLS handshake: {why}"))
             return False
+        finally:
+            self._is_shaking_hands = False
         if self._tls is not TlsMode.IMPLICIT:
             self._tell(self.dialogue.tls_established(verified=self._use.is_proof))
         self._progress()
