@@ -10,10 +10,13 @@ from cases import cases
 from dialpost.core.config.model import (
     Config,
     EtrnConfig,
+    InboundConfig,
     LanConfig,
     LanMethod,
     LinkConfig,
     LinkKind,
+    MailboxConfig,
+    MailboxKind,
     ModemConfig,
     OutboundConfig,
     ScheduleConfig,
@@ -45,6 +48,7 @@ FACTS = Facts(
     ),
     timezones=frozenset({"UTC", "Europe/Vienna", "Europe/Berlin", "America/Port-au-Prince", "Asia/Port_Blair"}),
 )
+BOX = MailboxConfig("provider", MailboxKind.IMAP, "b.example", user="u", password="p")
 MODEM = replace(Config(), link=LinkConfig(kind=LinkKind.MODEM))
 GATEWAY = replace(Config(), link=LinkConfig(kind=LinkKind.GATEWAY))
 
@@ -122,6 +126,12 @@ def test_twenty_users_and_who_has_accounts() -> None:
         ("etrn_host", MODEM, {"mail_host": "m.example"}, "m.example"),
         ("etrn_host", replace(MODEM, etrn=EtrnConfig(host="e.example")), {}, "e.example"),
         ("etrn_host", replace(MODEM, etrn=EtrnConfig(host="e.example")), {"mail_host": "m.example"}, "e.example"),
+        ("inbound", MODEM, {}, "etrn"),
+        ("atrn_host", MODEM, {"inbound": "atrn", "mail_host": "m.example"}, "m.example"),
+        ("atrn_port", MODEM, {"inbound": "atrn"}, "366"),
+        ("box_host", MODEM, {"inbound": "imap"}, ""),
+        ("box_host", replace(MODEM, inbound=InboundConfig(mailbox=(BOX,))), {"inbound": "imap"}, "b.example"),
+        ("box_user", replace(MODEM, inbound=InboundConfig(mailbox=(BOX,))), {"inbound": "pop3"}, ""),
         ("mail_host", replace(MODEM, outbound=OutboundConfig(smarthost="m.example")), {}, "m.example"),
         ("mail_login", MODEM, {}, NONE),
         (
