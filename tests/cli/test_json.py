@@ -32,7 +32,10 @@ ASKED = {
     "config compare": ("1",),
     "config history": (),
 }
-NEED_MORE = {"call show", "queue show", "trace", "doctor", "modem probe", "modem test", "update"}
+NEED_MORE = {
+    *(f"queue {verb}" for verb in ("show", "retry", "hold", "release", "delete")),
+    *("call show", "trace", "doctor", "modem probe", "modem test", "update"),
+}
 """A call, a message, a modem or an update; tested where those are."""
 
 

@@ -11,7 +11,10 @@ import pytest
 
 from dialpost.__main__ import main
 from dialpost.cli.mail import queue as face
+from dialpost.cli.mail import queue_many
 from dialpost.core.control import queue as api
+from dialpost.core.control.local import QueueChange
+from dialpost.core.control.shapes import from_json
 from dialpost.core.mail.queue.records import MessageRecord, RecipientState
 from dialpost.edge.control_socket import ControlClient
 from dialpost.edge.control_socket.server import ControlServer
@@ -140,6 +143,35 @@ def test_who_names_the_state_that_a_command_is_for_means_all(daemon: Daemon, que
     assert queue("release", "--held") == (0, "2 messages (2 recipients) released.\n", "")
     assert queue("retry", "--waiting")[0] == 0
     assert daemon.states(made) == ["waiting"] * 2
+
+
+def test_what_was_done_is_there_for_scripts(daemon: Daemon, queue: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(queue_many, "_TELL_EVERY_S", 0.0)
+    made = daemon.accept(*["eve@world.example"] * 3)
+    first = made[0].queue_id
+    for line, wanted in (
+        ("hold --all --dry-run", (3, 0, 0, 0)),
+        ("hold --all", (3, 3, 3, 0)),
+        (f"release {first}", (1, 1, 1, 0)),
+        (f"retry {first}", (1, 1, 1, 0)),
+        (f"hold {first}", (1, 1, 1, 0)),
+        ("retry --all", (0, 0, 0, 0)),
+        (f"delete {first} --yes", (1, 1, 1, 0)),
+        ("delete --all --yes", (2, 2, 2, 0)),
+    ):
+        status, out, err = queue(*line.split(), "--json")
+        printed = from_json(QueueChange, json.loads(out))
+        assert (status, err) == (0, ""), line
+        assert (printed.matched, printed.messages, printed.recipients, printed.damaged) == wanted, line
+
+
+def test_a_script_is_asked_nothing(daemon: Daemon, queue: Run) -> None:
+    made = daemon.accept("eve@world.example")
+    for which in ("--all", made[0].queue_id):
+        status, out, err = queue("delete", which, "--json")
+        assert (status, out) == (2, "") and "give --yes" in err
+    assert daemon.states(made) == ["waiting"]
 
 
 def test_a_dry_run_counts_and_shows_some(daemon: Daemon, queue: Run) -> None:

@@ -14,6 +14,7 @@ from dialpost.cli.mail.queue_many import add_filters, one_or_many
 from dialpost.cli.output import Table, count, fitted, print_answer, print_answers, size, span
 from dialpost.cli.station import control_client
 from dialpost.core.control import queue as api
+from dialpost.core.control.local import QueueChange
 from dialpost.core.printable import one_line, printable
 
 _PAGE = 500
@@ -145,13 +146,11 @@ def _tell(message: api.Message) -> None:
 
 
 def _retry(args: argparse.Namespace) -> int:
-    print(control_client(args).ask(api.RETRY, queue_id=args.id).words)
-    return 0
+    return _say(args, control_client(args).ask(api.RETRY, queue_id=args.id))
 
 
 def _move(args: argparse.Namespace) -> int:
-    print(control_client(args).ask(_MOVES[args.verb], queue_id=args.id, address=args.address).words)
-    return 0
+    return _say(args, control_client(args).ask(_MOVES[args.verb], queue_id=args.id, address=args.address))
 
 
 def _delete(args: argparse.Namespace) -> int:
@@ -164,7 +163,14 @@ def _delete(args: argparse.Namespace) -> int:
         if input("Delete it permanently, without notifying the sender? Type yes: ").strip().lower() != "yes":
             print("Nothing was deleted.")
             return 1
-    print(client.ask(api.DELETE, queue_id=args.id, address=args.address).words)
+    return _say(args, client.ask(api.DELETE, queue_id=args.id, address=args.address))
+
+
+def _say(args: argparse.Namespace, done: api.Done) -> int:
+    if args.json:
+        print_answer(QueueChange(matched=1, messages=1, recipients=done.count))
+    else:
+        print(done.words)
     return 0
 
 

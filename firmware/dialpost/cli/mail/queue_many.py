@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dialpost.cli.arguments import age, byte_count
-from dialpost.cli.output import size, span, table
+from dialpost.cli.arguments import age, byte_count, json_option
+from dialpost.cli.output import print_answer, size, span, table
 from dialpost.cli.station import control_client
 from dialpost.core.control import queue as api
+from dialpost.core.control.local import QueueChange
 from dialpost.core.mail.queue.ids import queue_number
 from dialpost.core.printable import one_line
 from dialpost.edge.control_socket import ControlClient
@@ -57,6 +58,7 @@ def add_filters(parser: Any, action: api.Action) -> None:
     many.add_argument(
         "--dry-run", action="store_true", help="change nothing; show how many match, and some of them"
     )
+    json_option(parser)
     parser.set_defaults(action=action, state=None)
 
 
@@ -76,6 +78,9 @@ def one_or_many(one: Callable[[argparse.Namespace], int]) -> Callable[[argparse.
         if args.id and queue_number(args.id) is None:
             sys.stderr.write(f"dialpost: {one_line(args.id)} is not an ID; give --all, --from or --to for many\n")
             return 2
+        if args.json and args.action is api.Action.DELETE and not (args.yes or args.dry_run):
+            sys.stderr.write("dialpost: nothing deleted; --json asks nothing, so give --yes, too\n")
+            return 2
         return _change_many(args) if by_filter else one(args)
 
     return run
@@ -94,6 +99,9 @@ def _change_many(args: argparse.Namespace) -> int:
         "state": args.state,
     }
     found = client.ask(api.MATCH, **chosen)
+    if args.json and (args.dry_run or not found.messages):
+        print_answer(QueueChange(matched=found.messages, messages=0, recipients=0))
+        return 0
     if not found.messages:
         print("No message matches.")
         return 0
@@ -108,17 +116,28 @@ def _change_many(args: argparse.Namespace) -> int:
         if input(question).strip().lower() != "yes":
             print("Nothing was deleted.")
             return 1
-    return _change(client, args.action, chosen, found)
+    done = _change(client, args.action, chosen, found, with_progress=not args.json)
+    if args.json:
+        print_answer(done)
+        return 0
+    print(f"{_these(done.messages)} ({_these(done.recipients, 'recipient')}) {_DONE[args.action]}.")
+    if done.damaged:
+        print(f"{_these(done.damaged)} can't be sent, because the content is missing or damaged on the card.")
+    return 0
 
 
-def _change(client: ControlClient, action: api.Action, chosen: dict[str, Any], found: api.Match) -> int:
+def _change(
+    client: ControlClient, action: api.Action, chosen: dict[str, Any], found: api.Match, *, with_progress: bool
+) -> QueueChange:
+    """Ask until nothing is left; `with_progress`: print how far it is."""
     messages = recipients = damaged = 0
     after, told_s = "", time.monotonic()
     while True:
         try:
             done = client.ask(api.CHANGE, **chosen, up_to=found.newest, after=after or None)
         except KeyboardInterrupt:  # the station finishes at most the slice that it has begun
-            print(f"\nInterrupted: at least {messages:,} of {_these(found.messages)} {_DONE[action]}.", flush=True)
+            words = f"Interrupted: at least {messages:,} of {_these(found.messages)} {_DONE[action]}."
+            print(f"\n{words}", file=sys.stdout if with_progress else sys.stderr, flush=True)
             raise
         messages, recipients, damaged = (
             messages + done.messages,
@@ -128,13 +147,10 @@ def _change(client: ControlClient, action: api.Action, chosen: dict[str, Any], f
         if not done.next:
             break
         after = done.next
-        if time.monotonic() - told_s >= _TELL_EVERY_S:
+        if with_progress and time.monotonic() - told_s >= _TELL_EVERY_S:
             told_s = time.monotonic()
             print(f"{messages:,} of {found.messages:,} {_DONE[action]} ...", flush=True)
-    print(f"{_these(messages)} ({_these(recipients, 'recipient')}) {_DONE[action]}.")
-    if damaged:
-        print(f"{_these(damaged)} can't be sent, because the content is missing or damaged on the card.")
-    return 0
+    return QueueChange(matched=found.messages, messages=messages, recipients=recipients, damaged=damaged)
 
 
 def _show(found: api.Match) -> None:

@@ -9,6 +9,16 @@ from dialpost.core import findings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueChange:
+    """What a command did to messages in the queue."""
+
+    matched: Annotated[int, "Number of messages that matched, or 1 for an ID."]
+    messages: Annotated[int, "Number of messages affected; 0 with `--dry-run`."]
+    recipients: Annotated[int, "Number of recipients affected."]
+    damaged: Annotated[int, "Number of messages not released, because their content is missing or damaged."] = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """A board that Dialpost supports."""
 

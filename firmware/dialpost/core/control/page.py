@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dialpost.core.columns import wrap
 from dialpost.core.control.declared import VERSION, Declared, Parameter
 from dialpost.core.control.faces import COMMANDS, CONSOLE, OTHERS, Act
+from dialpost.core.control.local import QueueChange
 from dialpost.core.control.shapes import members, objects_in, words
 from dialpost.core.control.table import SUBJECTS
 
@@ -74,7 +75,7 @@ def page() -> str:
     lines += [_act(f"dialpost {name}", act) for name, act in COMMANDS.items()]
     lines += [_act(f"console: {name}", act) for name, act in CONSOLE.items()]
     lines += [_act(name, act) for name, act in OTHERS.items()]
-    lines += ["", *_objects([act.json for act in COMMANDS.values() if act.local])]
+    lines += ["", *_objects([act.json for act in COMMANDS.values() if act.local or act.json is QueueChange])]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
