@@ -49,6 +49,11 @@ def test_each_listener_has_its_doors() -> None:
             [Host("192.0.2.53", 53, is_name_server=True)],
         ),
         (DIRECT + ROUTE, [Host("mx.partner.example", 2525)]),
+        (
+            SMARTHOST + '[etrn]\nuse = "never"\n[atrn]\nhost = "a.example"\nuser = "u"\npassword = "p"\n'
+            '[[inbound.mailbox]]\nname = "b"\nhost = "b.example"\nuser = "u"\npassword = "p"\n',
+            [Host("smtp.provider.example", 587), Host("a.example", 366), Host("b.example", 993)],
+        ),
     ],
 )
 def test_who_is_knocked_at(text: str, hosts: list[Host]) -> None:

@@ -36,6 +36,9 @@ def hosts_to_knock_at(config: Config) -> list[Host]:
         hosts.append((config.outbound.smarthost, config.outbound.port))
     if config.etrn_wanted:
         hosts.append((config.etrn_host, config.etrn.port))
+    if config.atrn.user:
+        hosts.append((config.atrn_host, config.atrn.port))
+    hosts += [(box.host, box.port_used) for box in config.inbound.mailbox]
     hosts += [(route.host, route.port) for route in config.outbound.route]
     known = [Host(name, port) for name, port in dict.fromkeys(hosts) if name]
     return known or [Host(server, config.dns.port, is_name_server=True) for server in config.dns.servers]
