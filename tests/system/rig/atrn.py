@@ -87,3 +87,4 @@ def _content(lines: Iterator[bytes]) -> Iterator[bytes]:
         if line == b".\r\n":
             return
         yield line[1:] if line.startswith(b".") else line
+    raise ConnectionResetError("the connection broke within a message")
