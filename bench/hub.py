@@ -78,6 +78,7 @@ def _series(name: str, filled: Filled, amounts: Amounts) -> list[Row]:
         others = [(index % DOMAINS if wanted > EACH else 0, serial + index) for index in range(wanted - waiting)]
         own = [(n, serial + len(others) + i) for i, n in enumerate(n for n in measured for _ in range(EACH))]
         filled.fill(iter(others + own))
+        os.sync()  # else the disk is still busy with what was written here
         serial, waiting = serial + len(others) + len(own), wanted
         took = statistics.median(filled.first_message_s(number) for number in measured)
         flat = not rows or took <= 1.2 * (rows[0].dialpost or 0)
