@@ -314,7 +314,7 @@ def test_a_pppd_whose_peer_says_no_goodbye_is_not_waited_for(events: socket.sock
         while json.loads(events.recv(65_536))["event"] != "up":
             pass
         process.terminate()
-        assert process.wait(60) == session.SIGNALLED + signal.SIGKILL
+        assert process.wait(60) == 5, "as after SIGTERM: systemd must not count the unit as failed"
         os.killpg(process.pid, signal.SIGKILL)  # the program that stood in for it may have left a child
     heard = []
     events.setblocking(False)

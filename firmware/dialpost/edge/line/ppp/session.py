@@ -57,6 +57,7 @@ _LARGEST_REQUEST = 65_536
 SIGNALLED = 128  # as shells report a signal: 128 plus its number
 _LAST_WORDS_S = 1.0
 _LONGEST_LINE = 4096
+_TERMINATED = 5  # pppd's status after SIGTERM (pppd(8)): the unit was stopped, it did not fail
 _BAD_REQUEST = 2  # pppd's own status for impossible options
 
 
@@ -255,7 +256,8 @@ def _serve(folder: Path, request_file: Path) -> None:
     arguments, text = command(folder), given(folder, request)
     with SessionHooks(folder, events) as hooks:
         child = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        signal.signal(signal.SIGTERM, lambda number, frame: _terminate(child))  # the unit is stopped
+        stopped = threading.Event()
+        signal.signal(signal.SIGTERM, lambda number, frame: _terminate(child, stopped))  # the unit is stopped
         hooks.expect(child.pid, request)
         _give(child, text)
         lines: deque[str] = deque(maxlen=MOST_LOGGED)
@@ -263,6 +265,8 @@ def _serve(folder: Path, request_file: Path) -> None:
         reading = threading.Thread(target=_pass_on, args=(child, lines, hooks), daemon=True)
         reading.start()
         status = child.wait()
+        if stopped.is_set() and status < 0:
+            status = _TERMINATED
         reading.join(_LAST_WORDS_S)
     _tell(events, logged(lines))  # before this process ends: afterwards nobody listens
     raise SystemExit(status if status >= 0 else SIGNALLED - status)
@@ -274,8 +278,9 @@ def _give(child: subprocess.Popen[bytes], text: bytes) -> None:
         child.stdin.write(text)
 
 
-def _terminate(child: subprocess.Popen[bytes]) -> None:
+def _terminate(child: subprocess.Popen[bytes], stopped: threading.Event) -> None:
     """End pppd: in order if it has been quick, otherwise by force."""
+    stopped.set()
     child.terminate()
     timer = threading.Timer(TERMINATE_S, child.kill)
     timer.daemon = True
