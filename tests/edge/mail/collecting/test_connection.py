@@ -267,8 +267,9 @@ async def test_content_that_nobody_takes_is_not_read(monkeypatch: pytest.MonkeyP
                 if isinstance(event, Listed):
                     talk.fetch(event.messages[0].uid)
                 elif isinstance(event, Content):
-                    await asyncio.sleep(0)  # what the network has is read meanwhile
+                    for _ in range(20):
+                        await asyncio.sleep(0)  # what the network has is read meanwhile
                     most = max(most, talk._waiting_bytes)
                 elif isinstance(event, Complete):
                     talk.quit()
-    assert 20_000 < most < 1_000_000
+    assert 20_000 < most < 1_000_000  # otherwise nearly all of it

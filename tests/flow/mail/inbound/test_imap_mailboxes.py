@@ -116,6 +116,20 @@ async def test_a_message_under_the_uid_of_a_cut_one_begins_at_its_first_byte(tmp
         assert moved > len(second) and list((tmp_path / "partials").iterdir()) == [] == box.messages
 
 
+async def test_a_message_that_ends_within_the_overlap_is_fetched_whole(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        box = Box()
+        box.add(letter("x", text=random.Random(7).randbytes(20_000).hex() + "\r\n"))
+        cut(rig, 15_000)
+        await call(rig, box)
+        kept = (await rig.partials.kept("box", {"7.1": len(box.messages[0].content)}))["7.1"].length
+        box.messages[0].size = len(box.messages[0].content)
+        true = box.messages[0].content = box.messages[0].content[: kept - 100]
+        await call(rig, box)
+        [message] = rig.accepted
+        assert rig.body(message).rstrip(b"\n").endswith(true[-50:]) and box.messages == []
+
+
 async def test_a_stop_in_a_big_message_keeps_what_came(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         box = Box()
