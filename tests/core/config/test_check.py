@@ -242,6 +242,16 @@ def test_a_mailbox_whose_password_others_could_read() -> None:
         assert len(found) == len(warnings(parse_config(CALM + BOX))) + 1
 
 
+def test_a_dedicated_line_makes_no_call_that_could_fetch_mail() -> None:
+    dedicated = HEAD + '[outbound]\nsmarthost = "m.example"\n[link]\nkind = "gateway"\n'
+    assert warnings(parse_config(dedicated)) == ()
+    for fetched in (BOX, f'{ATRN}host = "b.example"\n'):
+        [found] = warnings(parse_config(dedicated + fetched))
+        assert found.startswith('link.kind = "gateway" makes no calls'), found
+        dialled = dedicated.replace('"gateway"', '"dialup-gateway"')
+        assert found not in warnings(parse_config(dialled + fetched))
+
+
 def test_a_route_whose_password_others_could_read_is_named() -> None:
     routes = "".join(
         f'[[outbound.route]]\ndomains = ["{name}.example"]\nhost = "mx.{name}.example"\n{login}'

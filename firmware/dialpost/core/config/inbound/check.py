@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from dialpost.core.config.model import Config, EtrnUse, InboundUse, MailboxConfig, MailboxKind, TlsMode, TlsVerify
+from dialpost.core.config.model import (
+    Config,
+    EtrnUse,
+    InboundUse,
+    LinkKind,
+    MailboxConfig,
+    MailboxKind,
+    TlsMode,
+    TlsVerify,
+)
 
 _NEEDS_MAILBOX = {InboundUse.IMAP: MailboxKind.IMAP, InboundUse.POP3: MailboxKind.POP3}
 
@@ -46,6 +55,11 @@ def _mailbox_faults(label: str, box: MailboxConfig) -> Iterator[str]:
 
 def inbound_warnings(config: Config) -> Iterator[str]:
     """One sentence for each setting that works but deserves attention."""
+    if config.link.kind is LinkKind.GATEWAY and (config.atrn.user or config.inbound.mailbox):
+        yield (
+            'link.kind = "gateway" makes no calls, and only calls fetch mail by ATRN or from a mailbox: none comes '
+            'that way. Set link.kind = "dialup-gateway" and a schedule.entry; the line may be up all the time.'
+        )
     for number, box in enumerate(config.inbound.mailbox, 1):
         label = f"inbound.mailbox[{number}]"
         if box.tls in {TlsMode.NONE, TlsMode.OPPORTUNISTIC}:
