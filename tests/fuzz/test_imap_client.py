@@ -49,7 +49,7 @@ SIZES = st.lists(
     st.sampled_from([ALL, ("IMAP4rev1", "UIDPLUS"), ("IMAP4rev1", "AUTH=PLAIN", "COMPRESS=DEFLATE")]),
     st.sampled_from([1, 17, 100_000]),
     st.booleans(),
-    examples=300,
+    examples=200,
 )
 def test_any_server_ends_in_a_reason_and_no_message_is_half(
     script: dict[int, bytes],
