@@ -28,7 +28,8 @@ from figures import Amounts, Row, show
 from hub import EACH, station
 from known import is_a
 
-_LONGEST_S = 400
+_LONGEST_S = 600
+"""Longer than Postfix leaves a message alone that a kill has taken off its list for ETRN."""
 _ID = re.compile(rb"^Message-ID: <([^>]+)>", re.MULTILINE)
 
 
