@@ -17,7 +17,7 @@ from dialpost.core.mail.inbound.collected import CollectFate
 from dialpost.core.mail.inbound.owner import OwnerRule
 from dialpost.core.mail.inbound.picking import MOST_TRIES, Limits
 from dialpost.core.mail.mx import DnsTrouble
-from dialpost.sim.pop3 import Box, Manners
+from dialpost.sim.pop3 import Box, Manners, Pop3Server
 
 CUTS = int(os.environ.get("DIALPOST_TEST_CUTS") or 100)
 """Byte positions at which the line is cut."""
@@ -206,6 +206,24 @@ async def test_a_long_box_takes_several_sessions(tmp_path: Path) -> None:
         result = await rig.collect()
         assert (result.messages, result.fate, len(rig.sessions)) == (45, CollectFate.DONE, 3)
         assert rig.there.messages == {} and set(rig.copies().values()) == {1}
+
+
+async def test_a_server_that_only_claims_to_delete_does_not_keep_the_line_up(tmp_path: Path) -> None:
+    async with Rig(tmp_path) as rig:
+        for number in range(150):
+            rig.there.add(letter(f"kept {number}"), f"kept-{number}")
+        kept = dict(rig.there.messages)
+
+        def put_back(session: Session) -> None:
+            assert len(rig.sessions) < 9, "a session for the same messages again and again"
+            rig.there.messages.update(kept)
+            session.server = Pop3Server(rig.there, rig.manners)
+
+        rig.on_session = put_back
+        result = await rig.collect()
+        assert result.fate is CollectFate.DONE
+        assert len(rig.sessions) == 2
+        assert set(rig.copies().values()) == {1}
 
 
 async def test_a_stop_ends_after_the_current_message(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ class MailboxCollector:
         if not isinstance(found, tuple):
             return Ended(CollectFate.UNREACHABLE, _no_address(found, self.box.host))
         while True:
-            before = tally.messages
+            before = len(tally.taken)
             try:
                 session = self._open(HostTarget(self.box.host, found, self.box.port))
             except OSError as error:
@@ -83,7 +83,8 @@ class MailboxCollector:
                 has_more = self._run.has_more
             finally:
                 self._run = None
-            is_getting_on = has_more and tally.messages > before
+            # Not by messages: a server that only claims to delete would keep the line up for ever.
+            is_getting_on = has_more and len(tally.taken) > before
             if ended.fate is not CollectFate.DONE or not is_getting_on or self._is_stopped:
                 return ended
 

@@ -129,6 +129,8 @@ class Tally:
     held: int = 0
     left: int = 0
     skipped: tuple[str, ...] = ()
+    taken: set[str] = field(default_factory=set)
+    """UIDs of the messages."""
     gone: tuple[str, ...] = ()
     """UIDs of held messages that somebody else has deleted."""
 
@@ -264,6 +266,7 @@ class SessionRun:
         if reply.is_completion:
             await taking.forget_beginning()
             self.tally.messages += 1
+            self.tally.taken.add(uid)
             self.tally.bytes += taking.bytes
             self.session.delete([uid])
         else:
