@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cases import cases
-from dialpost.core.mail.inbound.atrn import ADVICE, atrn_result
+from dialpost.core.mail.inbound.atrn import ADVICE, atrn_result, with_next_session
 from dialpost.core.mail.inbound.collected import Collected, CollectFate, Way
 from dialpost.core.mail.reply import Reply
 from dialpost.core.mail.smtp_target import AtrnDialogue, SessionFate
@@ -41,6 +43,13 @@ def test_each_reply_has_its_sentence(code: int, fate: CollectFate, advice: str) 
 def test_only_what_is_wrong_has_a_next_step() -> None:
     for code in (450, 451, 453, 500, 501, 502, 503, 530, 535, 550):
         assert said(code).is_fault is bool(said(code).advice), code
+
+
+def test_what_a_second_session_makes_of_the_first() -> None:
+    first = Collected(Way.ATRN, "", CollectFate.DONE, messages=1, bytes=10)
+    assert with_next_session(first, said(453)) == with_next_session(first, said(450)) == first
+    more = with_next_session(first, replace(first, fate=CollectFate.CUT, words="gone"))
+    assert (more.fate, more.words, more.messages, more.bytes) == (CollectFate.CUT, "gone", 2, 20)
 
 
 @cases(

@@ -209,3 +209,51 @@ async def test_a_refused_login_is_not_repeated() -> None:
     assert (asked[1:], collector.patience_ends_s) == (["why"], 0.0)
     other = AtrnCollector(config(ATRN), Speaker(), names, HostTroubles())
     assert (await other.collect()).fate is CollectFate.UNREACHABLE
+
+
+async def test_a_provider_that_gives_one_message_a_session_is_asked_again() -> None:
+    for sessions, asked, brought in (
+        ([1, 1, 1, 0], 4, 3),  # one a session, until nothing waits
+        ([3], 1, 3),
+        ([1, 2], 2, 3),
+        ([0], 1, 0),
+        ([1, -1], 2, 1),  # "too frequent"
+    ):
+        speaker = OneByOne(sessions)
+        found = await AtrnCollector(config(ATRN), speaker, Known(), HostTroubles()).collect()
+        assert (speaker.asked, found.messages) == (asked, brought), sessions
+        assert found.fate is (CollectFate.DONE if brought else CollectFate.NOTHING)
+
+
+async def test_nobody_is_asked_again_who_gave_several_once_or_after_a_stop() -> None:
+    speaker = OneByOne([2, 1, 1])
+    collector = AtrnCollector(config(ATRN), speaker, Known(), HostTroubles())
+    assert [(await collector.collect()).messages for _ in range(2)] == [2, 1]
+    speaker = OneByOne([1, 1])
+    collector = AtrnCollector(config(ATRN), speaker, Known(), HostTroubles())
+    speaker.meanwhile = collector.stop
+    assert ((await collector.collect()).messages, speaker.asked) == (1, 1)
+
+
+class Known:
+    async def addresses(self, host: str) -> AddressAnswer:
+        return ("192.0.2.1",)
+
+
+class OneByOne:
+    """A provider; `sessions` says how many messages each brings (0: it answers 453, below 0: 450)."""
+
+    def __init__(self, sessions: list[int]) -> None:
+        self._sessions, self.asked = sessions, 0
+        self.meanwhile: Callable[[], None] = lambda: None
+        self.atrn_patience_ends_s = 0.0
+
+    async def atrn(self, target: HostTarget, settings: ConnectSettings, domains: Sequence[str]) -> AtrnDialogue:
+        count = self._sessions[self.asked]
+        self.asked += 1
+        self.meanwhile()
+        code = 250 if count > 0 else 453 if count == 0 else 450
+        return AtrnDialogue(Reply(code, ("words",)), offered=True, is_whole=count > 0, messages=max(count, 0))
+
+    def stop_atrn(self, why: str) -> None:
+        raise AssertionError(why)

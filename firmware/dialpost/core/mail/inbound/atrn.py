@@ -97,6 +97,15 @@ def atrn_result(dialogue: AtrnDialogue) -> Collected:
     return Collected(Way.ATRN, "", fate, _reply_words(reply), advice)
 
 
+def with_next_session(before: Collected, following: Collected) -> Collected:
+    """Both sessions as one, the first of which brought mail. That nothing more waits, or that the provider wants a
+    pause before the next session, takes nothing from that.
+    """
+    if following.fate in {CollectFate.NOTHING, CollectFate.NOT_NOW}:
+        return before
+    return following.after(before)
+
+
 def _turned(dialogue: AtrnDialogue) -> Collected:
     fate = CollectFate.DONE if dialogue.is_whole else CollectFate.CUT
     words = "" if dialogue.is_whole else dialogue.error or "the provider left without QUIT"

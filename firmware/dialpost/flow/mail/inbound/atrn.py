@@ -1,7 +1,9 @@
 """ATRN: taking the mail the provider holds over the station's own connection (RFC 2645).
 
 A connection that can't be made is retried by the call (`flow/line/call/collection`). A refused login is not
-repeated until something changes. Runs in the call's task.
+repeated until something changes. A session that brought one message may not be all: Exim 4.100 hands over no more
+where it does TLS itself. So it is asked again until nothing waits, unless it was seen to hand over several at once.
+Runs in the call's task.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config
 from dialpost.core.mail.esmtp.line_trust import trust_in
-from dialpost.core.mail.inbound.atrn import atrn_result
-from dialpost.core.mail.inbound.collected import Collected
+from dialpost.core.mail.inbound.atrn import atrn_result, with_next_session
+from dialpost.core.mail.inbound.collected import Collected, CollectFate
 from dialpost.core.mail.mx import no_addresses
 from dialpost.core.mail.routing import without_auto
 from dialpost.core.mail.smtp_target import AtrnDialogue, ConnectSettings, HostTarget, SessionFate
@@ -42,9 +44,23 @@ class AtrnCollector:
         self, config: Config, speaker: AtrnSpeaker, addresses: HostAddresses, troubles: HostTroubles
     ) -> None:
         self._config, self._speaker, self._addresses, self._troubles = config, speaker, addresses, troubles
+        self._gives_several = self._is_stopped = False
 
     async def collect(self) -> Collected:
         """Ask, and take what the provider sends."""
+        self._is_stopped = False
+        last = found = await self._asked()
+        while self._may_hold_more(last):
+            last = await self._asked()
+            found = with_next_session(found, last)
+        return found
+
+    def _may_hold_more(self, last: Collected) -> bool:
+        self._gives_several = self._gives_several or last.messages > 1
+        brought_one = last.fate is CollectFate.DONE and last.messages == 1
+        return brought_one and not (self._gives_several or self._is_stopped)
+
+    async def _asked(self) -> Collected:
         host, port = self._config.atrn_host, self._config.atrn.port
         refused = self._troubles.login_refused(HostUse.ATRN, host, port)
         if refused is not None:
@@ -63,7 +79,8 @@ class AtrnCollector:
         return await self._speaker.atrn(target, atrn_settings(self._config), self._config.atrn.domains)
 
     def stop(self) -> None:
-        """The call ends between two messages by itself."""
+        """The session ends between two messages by itself; another does not begin."""
+        self._is_stopped = True
 
     @property
     def patience_ends_s(self) -> float:
@@ -72,6 +89,7 @@ class AtrnCollector:
 
     def stop_waiting(self, why: str) -> None:
         """See `AtrnSpeaker`."""
+        self._is_stopped = True
         self._speaker.stop_atrn(why)
 
 
