@@ -14,6 +14,7 @@ from cases import cases
 from dialpost.core.call_reason import CallReason
 from dialpost.core.errors import StorageError
 from dialpost.core.faults import Fault
+from dialpost.core.json_value import JsonValue
 from dialpost.core.line.call.record import CallRecord, HangUpReason
 from dialpost.core.line.call.states import CallState
 from dialpost.core.line.link import Again, DialOutcome, DialResult, Traffic
@@ -485,6 +486,40 @@ def test_redials_survive_a_restart() -> None:
 
     Rig(link=FakeLink([DialOutcome(DialResult.BUSY)]), store=store).play(before)
     Rig(store=store).play(after)
+
+
+class SlowStore(MemoryCallStore):
+    """Takes a second to save a call, and finishes what it has begun, as the real one does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+
+    async def save_call(self, call: dict[str, JsonValue]) -> None:
+        self.begun.set()
+        loop = asyncio.get_running_loop()
+        saved: asyncio.Future[None] = loop.create_future()
+
+        def save() -> None:
+            self.calls.append(call)
+            if not saved.done():
+                saved.set_result(None)
+
+        loop.call_later(1.0, save)
+        await saved
+
+
+def test_a_record_is_saved_once_whenever_the_daemon_ends() -> None:
+    for later_s in (0.0, 0.5, 1.0, 1.5):
+        store = SlowStore()
+
+        async def scene(rig: Rig, store: SlowStore = store, later_s: float = later_s) -> None:
+            rig.calls.request(CallReason.BUTTON)
+            await store.begun.wait()
+            await asyncio.sleep(later_s)
+
+        Rig(store=store).play(scene)
+        assert len(store.calls) == 1, later_s
 
 
 def test_the_end_of_the_daemon_hangs_up_and_keeps_the_record() -> None:

@@ -52,6 +52,7 @@ class CallMemory:
         self._store, self._panel, self._redials, self._say = store, panel, redials, say
         self._on_given_up, self._is_given_up_told, self._has_given_up = on_given_up, False, False
         self._unkept: CallRecord | None = None
+        self._saving: tuple[CallRecord, asyncio.Future[None]] | None = None
         self.learnt = learnt or LearntHabits(store)
         self.last_call: CallRecord | None = None
         self.last_end_s: float | None = None
@@ -140,9 +141,7 @@ class CallMemory:
         if record is None:
             return
         try:
-            await self._store.save_call(record.to_json())
-            # Before the smaller values: if one of those fails, the record must not be saved twice.
-            self._unkept = None
+            await self._save(record)
             await self.learnt.keep()
             told = {
                 "failures": self.failures,
@@ -157,6 +156,21 @@ class CallMemory:
         await self._panel.refresh()
         if record.result is DialResult.CONNECTED and not was_cut(record):
             self.left_behind = self._panel.counted
+
+    async def _save(self, record: CallRecord) -> None:
+        """Save a record once, even if whoever waits for that is cancelled and it is to be kept again: the store
+        finishes what it has begun.
+        """
+        if self._saving is None or self._saving[0] is not record:
+            self._saving = record, asyncio.ensure_future(self._store.save_call(record.to_json()))
+        saving = self._saving[1]
+        try:
+            await asyncio.shield(saving)
+        finally:
+            if saving.done():
+                self._saving = None
+                if not saving.cancelled() and saving.exception() is None and self._unkept is record:
+                    self._unkept = None
 
     async def recall(self) -> None:
         """Load what was saved before a restart; unreadable values start from zero."""
