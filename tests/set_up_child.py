@@ -50,7 +50,7 @@ async def run(folder: Path, last: int) -> None:
     fsync_until(last)
     if not world.config_path.exists():
         admin = [] if AdminPassword(world.config_path).is_set() else [ADMIN, ADMIN]
-        terminal = FakeTerminal([*LINE, "", "", "", "", "UTC", *admin, *USERS])
+        terminal = FakeTerminal([*LINE, "", "", "", "", "", "UTC", *admin, *USERS])
         assert await asyncio.to_thread(set_up, terminal, Site(world.config_path, world.run_dir / SOCKET_NAME))
     assert world.daemon.station is not None
     assert await world.daemon.station.accounts.verify("anna", ANNA)

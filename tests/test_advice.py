@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cases import cases
-from dialpost.cli.parser import make_parser
+from dialpost.cli.parser import make_parser, with_help_asked
 from dialpost.core.call_reason import CallReason
 from dialpost.core.console.language import Fault, Language
 from dialpost.core.line.call.notes import attention, given_up_letter
@@ -36,6 +36,7 @@ EXAMPLES = {
     "NO": "2",
     "MINUTES": "5",
     "ADDRESS": "a@b.example",
+    "COMMAND": "status",
     "TARGET": "anna",
     "FILE": "/tmp/x",
     _HOLE: "anna",
@@ -145,7 +146,7 @@ def is_command_line(command: str) -> str:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
-            PARSER().parse_args(words[1:])
+            PARSER().parse_args(with_help_asked(words[1:]))
         except SystemExit as ended:
             return said.getvalue() if ended.code else ""
     return ""

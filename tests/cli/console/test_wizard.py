@@ -33,7 +33,7 @@ from fakes import FakeTerminal
 PAPERS = Subscription()
 ADMIN, ANNA = "the admin's", "anna's secret"
 LINE = [PAPERS.domain, "", "", PAPERS.number, "generic", PAPERS.user, PAPERS.password, PAPERS.password]
-REST = [PAPERS.mail_host, "", "", "", "", "", "UTC", ADMIN, ADMIN, "anna", ANNA, ANNA, ""]
+REST = [PAPERS.mail_host, "", "", "", "", "", "", "UTC", ADMIN, ADMIN, "anna", ANNA, ANNA, ""]
 ANSWERS = [*LINE, *REST]
 
 
@@ -188,7 +188,7 @@ async def test_a_first_call_that_meets_a_busy_line_is_made_again_and_told(world:
 
 async def test_a_second_run_changes_a_running_station_and_keeps_its_people(world: FirstStart) -> None:
     await walk(world, [*ANSWERS, "yes", "no"])
-    enters = [""] * 10
+    enters = [""] * 11
     done, terminal = await walk(
         world, ["", "", "", "0961 555 018", *enters, "bruno", ANNA, ANNA, "", "bruno", "yes", "no"]
     )
