@@ -242,14 +242,14 @@ def test_a_mailbox_whose_password_others_could_read() -> None:
         assert len(found) == len(warnings(parse_config(CALM + BOX))) + 1
 
 
-def test_a_dedicated_line_makes_no_call_that_could_fetch_mail() -> None:
+def test_a_dedicated_line_without_a_schedule_fetches_no_mail_by_itself() -> None:
     dedicated = HEAD + '[outbound]\nsmarthost = "m.example"\n[link]\nkind = "gateway"\n'
     assert warnings(parse_config(dedicated)) == ()
     for fetched in (BOX, f'{ATRN}host = "b.example"\n'):
         [found] = warnings(parse_config(dedicated + fetched))
-        assert found.startswith('link.kind = "gateway" makes no calls'), found
-        dialled = dedicated.replace('"gateway"', '"dialup-gateway"')
-        assert found not in warnings(parse_config(dialled + fetched))
+        assert "schedule" in found, found
+        timed = fetched + '[[schedule.entry]]\nat = ["07:30"]\n'
+        assert warnings(parse_config(dedicated + timed)) == ()
 
 
 def test_a_route_whose_password_others_could_read_is_named() -> None:

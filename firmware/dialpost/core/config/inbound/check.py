@@ -55,10 +55,11 @@ def _mailbox_faults(label: str, box: MailboxConfig) -> Iterator[str]:
 
 def inbound_warnings(config: Config) -> Iterator[str]:
     """One sentence for each setting that works but deserves attention."""
-    if config.link.kind is LinkKind.GATEWAY and (config.atrn.user or config.inbound.mailbox):
+    is_fetched = bool(config.atrn.user or config.inbound.mailbox)
+    if config.link.kind is LinkKind.GATEWAY and is_fetched and not config.schedule.entry:
         yield (
-            'link.kind = "gateway" makes no calls, and only calls fetch mail by ATRN or from a mailbox: none comes '
-            'that way. Set link.kind = "dialup-gateway" and a schedule.entry; the line may be up all the time.'
+            "There is no schedule.entry: on a dedicated line the provider's mail is fetched at the times of the "
+            "schedule, and else only by `dialpost call now`. Set how often (start, end, every_min)."
         )
     for number, box in enumerate(config.inbound.mailbox, 1):
         label = f"inbound.mailbox[{number}]"
