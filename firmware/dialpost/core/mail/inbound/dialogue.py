@@ -110,6 +110,13 @@ class Deleted:
     uids: tuple[str, ...]
 
 
+TLS_ADVICE = (
+    "Check tls, tls_verify and tls_fingerprint of this mailbox against this message, and whether its port is the "
+    "one for that kind of TLS."
+)
+"""The next step if TLS could not be set up as configured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """The session is over. `words`: the server's own where it has said why; `advice`: the next step, or ""."""

@@ -262,7 +262,7 @@ class Connection(asyncio.Protocol):
             self._on_writable()
 
     def _write_raw(self, data: bytes, *, plain: int = 0) -> None:
-        if data and self._outlet is not None and self._transport is not None:
+        if data and self._outlet is not None and self._transport is not None and not self._transport.is_closing():
             self.bytes_up += len(data)
             self._heard.wrote(
                 plain,

@@ -10,7 +10,7 @@ import pytest
 from cases import cases
 from dialpost.core.config.model import TlsMode
 from dialpost.core.mail.inbound.collected import CollectFate
-from dialpost.core.mail.inbound.dialogue import BoxEvent, BoxMessage, Complete, Ended
+from dialpost.core.mail.inbound.dialogue import TLS_ADVICE, BoxEvent, BoxMessage, Complete, Ended
 from dialpost.core.mail.inbound.imap import listing
 from dialpost.core.mail.inbound.imap.client import MOST_UNASKED_BYTES, ImapDialogue
 from dialpost.core.mail.inbound.imap.jobs import AHEAD_BYTES, MOST_AHEAD, PIECE_BYTES
@@ -244,7 +244,7 @@ def test_what_comes_with_the_answer_to_starttls_is_not_read() -> None:
 def test_tls_that_fails_is_the_operators_matter() -> None:
     client = ImapDialogue(settings(), tls=True)
     (ended,) = client.tls_failed("the certificate is not acceptable")
-    assert getattr(ended, "fate", None) is CollectFate.NEEDS_OPERATOR
+    assert isinstance(ended, Ended) and (ended.fate, ended.advice) == (CollectFate.NEEDS_OPERATOR, TLS_ADVICE)
     assert client.receive(b"* OK\r\n") == client.tls_established(verified=True) == []
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.esmtp.client import Waiting
 from dialpost.core.mail.inbound.collected import CollectFate
-from dialpost.core.mail.inbound.dialogue import BoxEvent, Ended
+from dialpost.core.mail.inbound.dialogue import TLS_ADVICE, BoxEvent, Ended
 from dialpost.core.mail.inbound.imap.answers import Answer, read_answer
 from dialpost.core.mail.inbound.imap.collecting import Collecting
 from dialpost.core.mail.inbound.imap.deflate import Inflater
@@ -146,7 +146,7 @@ class ImapDialogue:
 
     def tls_failed(self, words: str) -> list[BoxEvent]:
         """TLS could not be set up as configured."""
-        self._end(Ended(CollectFate.NEEDS_OPERATOR, words))
+        self._end(Ended(CollectFate.NEEDS_OPERATOR, words, TLS_ADVICE))
         return self._wire.take_events()
 
     # Inside

@@ -15,6 +15,7 @@ from dialpost.core.errors import ProtocolError
 from dialpost.core.mail.esmtp.client import Waiting
 from dialpost.core.mail.inbound.collected import CollectFate
 from dialpost.core.mail.inbound.dialogue import (
+    TLS_ADVICE,
     BoxEvent,
     BoxLogin,
     Complete,
@@ -175,8 +176,7 @@ class Pop3Dialogue:
 
     def tls_failed(self, words: str) -> list[BoxEvent]:
         """See `MailboxDialogue`."""
-        advice = "Check tls, tls_verify and tls_fingerprint of this mailbox against this message."
-        self._end(Ended(CollectFate.NEEDS_OPERATOR, words, advice))
+        self._end(Ended(CollectFate.NEEDS_OPERATOR, words, TLS_ADVICE))
         return self._take_events()
 
     def eof(self) -> list[BoxEvent]:
