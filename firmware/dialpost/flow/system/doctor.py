@@ -203,6 +203,7 @@ class Doctor:
         if report:
             yield warning("accounts", report, "Check whether an account is missing, and add it again.")
         yield from findings.accounts(directory, self._station.card.mailboxes(), self._config.station.postmaster)
+        yield from findings.mailbox_accounts(directory, self._config.inbound.mailbox)
 
     def _certificate(self) -> Iterable[Finding]:
         now_s, released_s, _ = self._station.clock()

@@ -15,6 +15,7 @@ from dialpost.core.config.model import (
     InboundUse,
     LinkConfig,
     LinkKind,
+    MailboxConfig,
     OutboundConfig,
     StationConfig,
     TlsConfig,
@@ -388,6 +389,15 @@ def test_an_mx_host_that_name_service_was_silent_about_may_be_reachable() -> Non
         (WARNING, "has no address"),
         (FAULT, "can be reached"),
     )
+
+
+def test_a_providers_mailbox_for_nobody() -> None:
+    there = Directory({"anna": Account("anna")}, {}, (DOMAIN,))
+    boxes = [
+        MailboxConfig(name=name, account=account) for name, account in (("a", "anna"), ("b", "carol"), ("c", ""))
+    ]
+    [found] = findings.mailbox_accounts(there, boxes)
+    assert "mailbox b is for carol, which is not an account; anna gets its mail" in found.what
 
 
 def test_whose_mail_is_in_a_mailbox_without_an_account() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from dialpost.core.advice import MAKE_ROOM, RESTART, SAVE_ALL
 from dialpost.core.amounts import count_words, size_words
-from dialpost.core.config.model import Config, EtrnUse, InboundUse, Via
+from dialpost.core.config.model import Config, EtrnUse, InboundUse, MailboxConfig, Via
 from dialpost.core.findings import Finding, fault, ok, skipped, warning
 from dialpost.core.mail.accounts import POSTMASTER, Directory
 from dialpost.core.mail.certificate import SOON_DAYS, CertificateFacts
@@ -195,6 +195,18 @@ def accounts(directory: Directory, mailboxes: Mapping[str, int], configured_post
             subject, f"the alias {alias} goes to {target}, which is nobody's", f"dialpost alias add {alias} TARGET"
         )
     yield from _orphans(directory, mailboxes)
+
+
+def mailbox_accounts(directory: Directory, boxes: Sequence[MailboxConfig]) -> Iterator[Finding]:
+    """Mailboxes at providers whose mail is for an account that does not exist."""
+    for box in boxes:
+        if box.account and box.account not in directory.accounts:
+            yield warning(
+                "accounts",
+                f"inbound.mailbox {box.name} is for {box.account}, which is not an account; "
+                f"{directory.postmaster_account} gets its mail",
+                f"Create it (dialpost account add {box.account}) or change account of that inbound.mailbox.",
+            )
 
 
 def _orphans(directory: Directory, mailboxes: Mapping[str, int]) -> Iterator[Finding]:
