@@ -35,6 +35,8 @@ class Box:
     uid_validity: int = 7
     uid_next: int = 1
     expunged: list[int] = field(default_factory=list)
+    keeps_deleted: bool = False
+    """Says that messages are gone and has them all the same."""
 
     def add(self, content: bytes, *, size: int | None = None) -> int:
         self.messages.append(Stored(self.uid_next, content, size=size))
@@ -220,7 +222,8 @@ class ModelImap:
             message = self.box.messages[number - 1]
             if message.is_deleted and message.uid in wanted:
                 self.box.expunged.append(message.uid)
-                del self.box.messages[number - 1]
+                if not self.box.keeps_deleted:
+                    del self.box.messages[number - 1]
                 said += b"* %d EXPUNGE\r\n" % number
         return said + f"{tag} OK expunged\r\n".encode()
 

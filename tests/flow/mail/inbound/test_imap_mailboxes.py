@@ -43,6 +43,14 @@ async def call(rig: Rig, box: Box, key: str = "box") -> int:
     return rig.sessions[-1].moved
 
 
+async def test_a_server_that_only_says_that_it_has_deleted_is_not_asked_for_the_mail_again(tmp_path: Path) -> None:
+    async with Rig(tmp_path, config=ALONE) as rig:
+        box = Box(keeps_deleted=True)
+        box.add(letter("one"))
+        assert [(await rig.collector(there=box).collect()).messages for _ in range(3)] == [1, 0, 0]
+        assert len(box.messages) == 1 and set(rig.copies().values()) == {1}
+
+
 async def test_a_boxs_mail_comes_in_once_and_is_deleted_there(tmp_path: Path) -> None:
     async with Rig(tmp_path) as rig:
         box = Box()
@@ -54,8 +62,9 @@ async def test_a_boxs_mail_comes_in_once_and_is_deleted_there(tmp_path: Path) ->
         assert [message.subject for message in rig.accepted] == ["urgent", "long", "short"]
         assert rig.copies()["ben", "short"] == 1 and set(rig.copies().values()) == {1}
         assert box.messages == []
-        assert await rig.store.boxes.of("clinic@pop") == {}, "what is gone for good is forgotten"
+        assert len(await rig.store.boxes.of("clinic@pop")) == 3, "a server may only say that it has deleted"
         assert (await rig.collector(there=box).collect()).fate is CollectFate.NOTHING
+        assert await rig.store.boxes.of("clinic@pop") == {}, "what is gone for good is forgotten"
         assert not (tmp_path / "partials").exists()
 
 

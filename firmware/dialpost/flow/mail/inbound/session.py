@@ -200,7 +200,9 @@ class SessionRun:
             await self._complete(event.uid)
         elif isinstance(event, Failed):
             await self._failed(event)
-        elif isinstance(event, Deleted):
+        elif isinstance(event, Deleted) and not self.session.dialogue.can_resume:
+            # With IMAP the note stays until a list lacks the message: a server may say that it is deleted and keep
+            # it. By then a UID of POP3 may name another message.
             await self.tools.notes.note(self.box.key, dict.fromkeys(event.uids))
         self._go_on()
 
