@@ -153,7 +153,7 @@ class _Etrn:
         send(self._hub.port, "friend@world.example", [f"anna@{station(TEMPLATE)}"], prefix=_SERIAL)
         deferred = self._queue / "deferred"
         found = known(eventually(lambda: next((p for p in deferred.glob("*/*") if p.is_file()), None)))
-        time.sleep(1)  # until the queue manager has closed it
+        # The queue manager moves a message there once it has nothing more to write to it.
         self._content, self._owner = found.read_bytes(), (found.stat().st_uid, found.stat().st_gid)
 
     def fill(self, stations: Iterator[tuple[int, int]]) -> None:

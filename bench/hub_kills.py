@@ -93,7 +93,7 @@ def hub_kills(work: Path, amounts: Amounts) -> list[Row]:
 def _played(
     hub: _Hub, amounts: Amounts, arrived: Arrivals, call: Callable[[int], None]
 ) -> tuple[Arrivals, int, float, int]:
-    """All stations call until they have all; meanwhile the hub is killed every three seconds."""
+    """All stations call until they have all; meanwhile the hub is killed two seconds after each start."""
     begun, numbers = time.monotonic(), range(amounts.hub_stations)
 
     def calls(number: int) -> None:
