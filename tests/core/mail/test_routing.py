@@ -8,7 +8,7 @@ import pytest
 
 from cases import cases
 from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, StationConfig, TlsMode, TlsVerify, Via
-from dialpost.core.mail.routing import NextHop, RouteTable, connect_settings, route_for
+from dialpost.core.mail.routing import NextHop, RouteTable, asking_settings, connect_settings, route_for
 
 STATION = StationConfig(hostname="mail.clinic.example", domains=("clinic.example",))
 
@@ -138,3 +138,15 @@ def test_a_route_by_mx_has_tls_of_its_own() -> None:
     assert route_for("partner.example", config) == NextHop(
         Via.MX, "", 2525, TlsMode.STARTTLS, route.tls_verify, route.tls_fingerprint
     )
+
+
+def test_the_hosts_that_are_asked_for_mail_have_settings_of_their_own() -> None:
+    config = config_with(timeout_scale=2.0)
+    etrn = replace(config.etrn, tls=TlsMode.AUTO, user="e", password="f")
+    atrn = replace(config.atrn, tls=TlsMode.IMPLICIT, tls_verify=TlsVerify.CA_ONLY, user="a", clear_password=True)
+    found = [asking_settings(config, way, "smtp.isp.example") for way in (etrn, atrn)]
+    assert [(one.tls, one.user, one.clear_password, one.timeout_scale) for one in found] == [
+        (TlsMode.STARTTLS, "e", False, 2.0),
+        (TlsMode.IMPLICIT, "a", True, 2.0),
+    ]
+    assert (found[0].password, found[1].tls_verify, found[0].helo) == ("f", TlsVerify.CA_ONLY, STATION.hostname)

@@ -9,7 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dialpost.core.address import normalise_domain
-from dialpost.core.config.model import AuthMechanism, Config, RouteConfig, TlsMode, TlsVerify, Via
+from dialpost.core.config.model import (
+    AtrnConfig,
+    AuthMechanism,
+    Config,
+    EtrnConfig,
+    RouteConfig,
+    TlsMode,
+    TlsVerify,
+    Via,
+)
 from dialpost.core.config.trust import plain_host
 from dialpost.core.errors import AddressError
 from dialpost.core.mail.esmtp.line_trust import trust_in
@@ -93,6 +102,21 @@ def connect_settings(hop: NextHop, config: Config) -> ConnectSettings:
         chunking=config.outbound.chunking,
         timeout_scale=config.outbound.timeout_scale,
         trust=trust_in(config, hop.host, hop.tls) if hop.via is Via.SMARTHOST else Trust.NONE,
+    )
+
+
+def asking_settings(config: Config, way: EtrnConfig | AtrnConfig, host: str) -> ConnectSettings:
+    """How the ESMTP client is to talk to the host that is asked for the provider's mail."""
+    return ConnectSettings(
+        helo=config.station.hostname,
+        tls=without_auto(way.tls),
+        tls_verify=way.tls_verify,
+        tls_fingerprint=way.tls_fingerprint,
+        user=way.user,
+        password=way.password,
+        clear_password=way.clear_password,
+        timeout_scale=config.outbound.timeout_scale,
+        trust=trust_in(config, host, way.tls),
     )
 
 

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from dialpost.core.config.model import Config
-from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.inbound.atrn import atrn_result, with_next_session
 from dialpost.core.mail.inbound.collected import Collected, CollectFate
 from dialpost.core.mail.mx import no_addresses
-from dialpost.core.mail.routing import without_auto
+from dialpost.core.mail.routing import asking_settings
 from dialpost.core.mail.smtp_target import AtrnDialogue, ConnectSettings, HostTarget, SessionFate
 from dialpost.flow.mail.needs import HostAddresses
 from dialpost.flow.mail.outgoing.host_troubles import HostTroubles, HostUse
@@ -95,15 +94,4 @@ class AtrnCollector:
 
 def atrn_settings(config: Config) -> ConnectSettings:
     """The settings for a session with the provider's ATRN host."""
-    atrn = config.atrn
-    return ConnectSettings(
-        helo=config.station.hostname,
-        tls=without_auto(atrn.tls),
-        tls_verify=atrn.tls_verify,
-        tls_fingerprint=atrn.tls_fingerprint,
-        user=atrn.user,
-        password=atrn.password,
-        clear_password=atrn.clear_password,
-        timeout_scale=config.outbound.timeout_scale,
-        trust=trust_in(config, config.atrn_host, atrn.tls),
-    )
+    return asking_settings(config, config.atrn, config.atrn_host)

@@ -13,10 +13,9 @@ from typing import Protocol
 
 from dialpost.core.config.model import Config, TlsVerify
 from dialpost.core.config.trust import DEMANDS_TLS
-from dialpost.core.mail.esmtp.line_trust import trust_in
 from dialpost.core.mail.etrn import EtrnAnswer, EtrnOutcome, classify_dialogue
 from dialpost.core.mail.mx import AddressAnswer, no_addresses
-from dialpost.core.mail.routing import without_auto
+from dialpost.core.mail.routing import asking_settings
 from dialpost.core.mail.smtp_target import ConnectSettings, EtrnDialogue, HostTarget, SessionFate
 from dialpost.flow import maillog
 from dialpost.flow.mail.needs import HostAddresses
@@ -177,15 +176,4 @@ def may_meet_a_stranger(settings: ConnectSettings) -> bool:
 
 def etrn_settings(config: Config) -> ConnectSettings:
     """The settings for a session with the provider's ETRN host."""
-    etrn = config.etrn
-    return ConnectSettings(
-        helo=config.station.hostname,
-        tls=without_auto(etrn.tls),
-        tls_verify=etrn.tls_verify,
-        tls_fingerprint=etrn.tls_fingerprint,
-        user=etrn.user,
-        password=etrn.password,
-        clear_password=etrn.clear_password,
-        timeout_scale=config.outbound.timeout_scale,
-        trust=trust_in(config, config.etrn_host, etrn.tls),
-    )
+    return asking_settings(config, config.etrn, config.etrn_host)
