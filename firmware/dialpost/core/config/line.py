@@ -206,14 +206,15 @@ class BudgetConfig:
     limit_per_month: float = setting(0.0, "Most a month may cost.", minimum=0, maximum=1_000_000)
     big_message_bytes: int = setting(
         0,
-        "A larger outgoing message waits for `big_windows` or until an operator releases it; 0 = none waits.",
+        "A larger outgoing message waits for `big_windows` or until an operator releases it, and one in a mailbox "
+        "at a provider (inbound.mailbox) stays there as long; 0 = none waits.",
         unit="bytes",
         minimum=0,
         maximum=1_073_741_824,
     )
     big_windows: tuple[str, ...] = setting(
         (),
-        "Times of day when big messages may be sent (local time).",
+        "Times of day when big messages may be sent or fetched (local time).",
         kind="time-span",
         maximum=20,
         example='["22:00-06:00"]',
